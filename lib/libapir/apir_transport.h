@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+#ifndef APIR_TRANSPORT_H
+#define APIR_TRANSPORT_H
+
+/**
+ * @file
+ * How a driver reaches its device: a small ops table in front of vhost-user
+ * (a process on the host or in a container) and, in a virtual machine, virtio-pci.
+ *
+ * Order of calls: open, queue_setup for each queue 0..n-1, start; then kick and
+ * update_mem as needed; stop; close. One thread at a time calls them, except
+ * kick and alive (any thread) and update_mem (any thread, serialised inside).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apir_env.h"
+
+struct apir_vq;
+struct apir_transport;
+
+/** The device went away (called once, from a thread of the transport's own; must not close the transport). */
+typedef void (*apir_lost_fn)(void *ctx);
+
+struct apir_transport_ops {
+	const char *name;
+	/** Tell the device where queue idx lies. Returns 0 or a negative errno. */
+	int (*queue_setup)(struct apir_transport *t, uint16_t idx, const struct apir_vq *vq);
+	/** All queues are set up: let the device run. Returns 0 or a negative errno. */
+	int (*start)(struct apir_transport *t);
+	/**
+	 * Take the queues back. On 0 the device no longer touches the rings nor any buffer in them.
+	 * On a negative errno (device hung) it still may; close() then waits for nothing.
+	 */
+	int (*stop)(struct apir_transport *t);
+	/** Notify the device of new requests in queue idx. */
+	void (*kick)(struct apir_transport *t, uint16_t idx);
+	/** File descriptor that becomes readable when the device notifies queue idx; -1: poll. */
+	int (*call_fd)(struct apir_transport *t, uint16_t idx);
+	/** False once the device is gone. */
+	bool (*alive)(struct apir_transport *t);
+	/**
+	 * Memory was added or is about to go: tell the device, wait until it has followed.
+	 * regions NULL: ask the environment. Returns 0 or a negative errno.
+	 */
+	int (*update_mem)(struct apir_transport *t, const struct apir_mem_region *regions,
+			  unsigned int nb);
+	/** End the connection and free the transport. */
+	void (*close)(struct apir_transport *t);
+};
+
+/** Head of each transport's own structure. */
+struct apir_transport {
+	const struct apir_transport_ops *ops;
+	const struct apir_env *env;
+};
+
+/**
+ * Connect to a vhost-user back-end that listens on a Unix socket.
+ *
+ * @param timeout_ms limit of each wait for the back-end, > 0
+ * @param lost called when the back-end goes; may be NULL
+ * @return 0 or a negative errno, after logging what is wrong and how to mend it:
+ *   -ENOENT no such socket, -ECONNREFUSED nobody listens, -EPROTO the peer lacks a
+ *   feature or answers nonsense, -ETIMEDOUT no answer, and those of mem_regions().
+ */
+int apir_vhost_user_open(const char *path, const struct apir_env *env, unsigned int timeout_ms,
+			 apir_lost_fn lost, void *lost_ctx, struct apir_transport **out);
+
+#endif /* APIR_TRANSPORT_H */
