@@ -21,7 +21,10 @@
 
 struct apir_ctl;
 
-/** A client on a started transport. call_timeout_ms limits each remote call (program builds take seconds). */
+/**
+ * A client on a started transport; sets ctl_vq's notify. call_timeout_ms limits each remote call (program builds take
+ * seconds). A request that was never answered holds the queue for good: the device may still write to its buffers.
+ */
 int apir_ctl_create(struct apir_transport *t, struct apir_vq *ctl_vq, unsigned int call_timeout_ms,
 		    struct apir_ctl **out);
 void apir_ctl_destroy(struct apir_ctl *c);
@@ -36,7 +39,13 @@ void apir_ctl_destroy(struct apir_ctl *c);
 int apir_ctl_hello(struct apir_ctl *c, const struct apir_hello_req *req, struct apir_hello_rsp *rsp,
 		   unsigned int timeout_ms);
 
-/** The RPC handle for the generated stubs; owned by c. RPC_TIMEDOUT, RPC_CANTRECV (device gone), RPC_CANTDECODERES. */
+/**
+ * The RPC handle for the generated stubs; owned by c. Results are zeroed by the caller before a call and released with
+ * clnt_freeres() after RPC_SUCCESS; after an error they hold nothing. The stubs' own time limit is ignored.
+ *
+ * RPC_TIMEDOUT; RPC_CANTSEND an earlier call timed out; RPC_CANTRECV the device is gone; RPC_CANTENCODEARGS too long;
+ * RPC_CANTDECODERES nonsense; RPC_SYSTEMERROR the device refuses the message (clnt_geterr(): re_errno). Each is logged.
+ */
 CLIENT *apir_ctl_client(struct apir_ctl *c);
 
 /** errno of an enum apir_status, positive (APIR_S_OK: 0). */

@@ -28,13 +28,14 @@ typedef void (*apir_lost_fn)(void *ctx);
 
 struct apir_transport_ops {
 	const char *name;
-	/** Tell the device where queue idx lies. Returns 0 or a negative errno. */
+	/** Tell the device where queue idx lies: in the state after creation, or drained. Returns 0 or a negative errno. */
 	int (*queue_setup)(struct apir_transport *t, uint16_t idx, const struct apir_vq *vq);
-	/** All queues are set up: let the device run. Returns 0 or a negative errno. */
+	/** All queues are set up: let the device run. Returns 0 or a negative errno, after which stop() is called as well. */
 	int (*start)(struct apir_transport *t);
 	/**
 	 * Take the queues back. On 0 the device no longer touches the rings nor any buffer in them.
-	 * On a negative errno (device hung) it still may; close() then waits for nothing.
+	 * On a negative errno (device hung) it still may; close() then waits for nothing. Once it is gone, stop()
+	 * called again gives 0.
 	 */
 	int (*stop)(struct apir_transport *t);
 	/** Notify the device of new requests in queue idx. */
@@ -63,10 +64,11 @@ struct apir_transport {
  * Connect to a vhost-user back-end that listens on a Unix socket.
  *
  * @param timeout_ms limit of each wait for the back-end, > 0
- * @param lost called when the back-end goes; may be NULL
+ * @param lost called when the back-end goes, perhaps before this function returns; may be NULL
  * @return 0 or a negative errno, after logging what is wrong and how to mend it:
- *   -ENOENT no such socket, -ECONNREFUSED nobody listens, -EPROTO the peer lacks a
- *   feature or answers nonsense, -ETIMEDOUT no answer, and those of mem_regions().
+ *   -ENOENT no such socket, -ECONNREFUSED nobody listens, -ENAMETOOLONG, -EACCES, -EPROTO the peer lacks a
+ *   feature or answers nonsense, -ETIMEDOUT no answer, -ECONNRESET it hung up on us (too many sessions).
+ *   start() and update_mem() have these too, -ENODEV once the device is gone, and those of mem_regions().
  */
 int apir_vhost_user_open(const char *path, const struct apir_env *env, unsigned int timeout_ms,
 			 apir_lost_fn lost, void *lost_ctx, struct apir_transport **out);

@@ -42,11 +42,13 @@ struct apir_slot {
 
 struct apir_vq {
 	/* producer's cache line */
-	uint16_t head __attribute__((aligned(64))); /**< requests submitted, modulo 2^16 */
+	_Atomic uint16_t head __attribute__((aligned(64))); /**< requests submitted, modulo 2^16 */
 	uint16_t tail_seen;			    /**< the producer's copy of tail */
 	uint64_t kicks;				    /**< notifications sent */
 	/* consumer's cache line */
 	_Atomic uint16_t tail __attribute__((aligned(64))); /**< requests released, modulo 2^16 */
+	uint16_t used_seen; /**< the consumer's checked copy of the device's used index */
+	bool broken;	    /**< the device broke the ring: nothing completes any more */
 	/* read-only after creation */
 	uint16_t size __attribute__((aligned(64))); /**< entries of the ring, a power of two */
 	uint16_t nb_slots; /**< requests in flight at most, a power of two <= size */
@@ -57,7 +59,7 @@ struct apir_vq {
 	struct vring_used *used;
 	uint64_t desc_addr, avail_addr, used_addr; /**< guest addresses */
 	struct apir_slot *slots;
-	void (*notify)(void *ctx); /**< rings the device's doorbell */
+	void (*notify)(void *ctx); /**< rings the device's doorbell; does nothing until its owner sets it */
 	void *notify_ctx;
 	const struct apir_env *env;
 	void *ring_mem, *slot_mem;
@@ -88,19 +90,24 @@ void apir_vq_reset(struct apir_vq *vq);
 static inline uint16_t
 apir_vq_in_flight(const struct apir_vq *vq)
 {
-	return (uint16_t)(vq->head - atomic_load_explicit(&vq->tail, memory_order_acquire));
+	const uint16_t tail = atomic_load_explicit(&vq->tail, memory_order_acquire);
+
+	/* tail first: it never passes head, so that the difference cannot wrap */
+	return (uint16_t)(atomic_load_explicit(&vq->head, memory_order_relaxed) - tail);
 }
 
 /** Producer: the slot to fill next, or NULL when all are in flight. The same slot until it is submitted. */
 static inline struct apir_slot *
 apir_vq_open_slot(struct apir_vq *vq)
 {
-	if ((uint16_t)(vq->head - vq->tail_seen) >= vq->nb_slots) {
+	const uint16_t head = atomic_load_explicit(&vq->head, memory_order_relaxed);
+
+	if ((uint16_t)(head - vq->tail_seen) >= vq->nb_slots) {
 		vq->tail_seen = atomic_load_explicit(&vq->tail, memory_order_acquire);
-		if ((uint16_t)(vq->head - vq->tail_seen) >= vq->nb_slots)
+		if ((uint16_t)(head - vq->tail_seen) >= vq->nb_slots)
 			return NULL;
 	}
-	return &vq->slots[vq->head & (vq->nb_slots - 1)];
+	return &vq->slots[head & (vq->nb_slots - 1)];
 }
 
 /** Producer: name one packet segment in entry i (0-based among segments) of the open slot. */
@@ -117,7 +124,8 @@ apir_slot_set_seg(struct apir_slot *s, uint16_t i, uint64_t addr, uint32_t len)
 
 /**
  * Producer: publish the open slot, whose *req and segments are filled in, and notify the device if it asked for it.
- * Writes the table's first and last entries from req->nb_pkts, nb_segs and flags.
+ * Writes the table's first and last entries from req->nb_pkts, nb_segs and flags, which the caller keeps within
+ * max_pkts and max_segs, and sets rsp->status to APIR_S_LOST: a device that completes without an answer is seen.
  */
 void apir_vq_submit(struct apir_vq *vq);
 
@@ -129,10 +137,13 @@ void apir_vq_submit(struct apir_vq *vq);
  */
 int apir_vq_poll(struct apir_vq *vq, struct apir_slot **slot);
 
-/** Consumer: give the slot last polled back to the producer. */
+/** Consumer: give the slot last polled back to the producer; once for each poll that gave one. */
 void apir_vq_release(struct apir_vq *vq);
 
-/** Ask the device for a notification at the next completion (true), or none (false: the state after creation). */
+/**
+ * Consumer: ask the device for a notification at the next completion (true), or for none (false: the state after
+ * creation). Poll once more after asking, before sleeping: what completed meanwhile gives no notification.
+ */
 void apir_vq_want_call(struct apir_vq *vq, bool on);
 
 #endif /* APIR_VQ_H */

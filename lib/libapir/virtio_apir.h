@@ -36,8 +36,9 @@
 
 /** Version of this contract: major in the upper half, minor in the lower. */
 #define APIR_VERSION_MAJOR 1u
-#define APIR_VERSION_MINOR 0u
-#define APIR_VERSION	   ((APIR_VERSION_MAJOR << 16) | APIR_VERSION_MINOR)
+#define APIR_VERSION_MINOR 0u /**< lower half */
+/** Both halves. */
+#define APIR_VERSION ((APIR_VERSION_MAJOR << 16) | APIR_VERSION_MINOR)
 
 /* 2. Queues and limits ---------------------------------------------------- */
 
@@ -45,8 +46,8 @@
 #define APIR_DATA_QUEUE(i)   (1u + (i)) /**< index of data queue i */
 #define APIR_MAX_DATA_QUEUES 64u	/**< most data queues of one session */
 #define APIR_MAX_QUEUE_SIZE \
-	1024u /**< most entries of one ring; QEMU's carrier has the same limit */
-#define APIR_MIN_QUEUE_SIZE 8u
+	1024u		       /**< most entries of one ring; QEMU's carrier has the same limit */
+#define APIR_MIN_QUEUE_SIZE 8u /**< fewest entries of one ring */
 /** Header and response take two descriptors of the indirect table. */
 #define APIR_MAX_SEGS	  (APIR_MAX_QUEUE_SIZE - 2u)
 #define APIR_MAX_PKTS	  APIR_MAX_SEGS /**< most packets of one burst */
@@ -113,8 +114,8 @@ struct apir_ctl_rsp {
 #define APIR_F_MULTI_SEG (1ull << 1) /**< packets of several segments */
 #define APIR_F_PIPELINE	 (1ull << 2) /**< pipelines of more than one kernel */
 
-#define APIR_NAME_LEN 64u
-#define APIR_TEXT_LEN 256u
+#define APIR_NAME_LEN 64u  /**< bytes of a name, NUL included */
+#define APIR_TEXT_LEN 256u /**< bytes of a text, NUL included */
 
 /** HELLO, the first request of a session (4.1). */
 struct apir_hello_req {
@@ -149,8 +150,8 @@ struct apir_hello_rsp {
 	uint32_t session;	    /**< number of this session in the back-end's log */
 	uint32_t max_source;	    /**< longest program source in bytes */
 	uint32_t resv;		    /**< 0 */
-	char device_name[APIR_NAME_LEN];
-	char text[APIR_TEXT_LEN]; /**< on refusal: what is wrong and how to mend it */
+	char device_name[APIR_NAME_LEN]; /**< for the log; NUL-terminated UTF-8 */
+	char text[APIR_TEXT_LEN];	 /**< on refusal: what is wrong and how to mend it */
 };
 
 /* 5. Data queues: bursts -------------------------------------------------- */
@@ -173,9 +174,9 @@ struct apir_burst_req {
 	uint64_t cookie;   /**< the driver's own; kernels read it as apir_cookie() */
 };
 
-#define APIR_PIPELINE_LOOPBACK 0u
-#define APIR_BURST_F_SEGS      (1u << 0)
-#define APIR_BURST_F_ALL       APIR_BURST_F_SEGS
+#define APIR_PIPELINE_LOOPBACK 0u		 /**< returns each packet untouched */
+#define APIR_BURST_F_SEGS      (1u << 0)	 /**< segment counts follow the header */
+#define APIR_BURST_F_ALL       APIR_BURST_F_SEGS /**< every flag there is */
 
 /** What becomes of a packet. */
 enum apir_action {
@@ -195,7 +196,7 @@ struct apir_burst_rsp {
 	uint32_t status; /**< enum apir_status; verdicts are valid with APIR_S_OK only */
 	uint32_t copied; /**< packet bytes the device copied for this burst; 0 when zero copy */
 	uint64_t resv;	 /**< 0 */
-	struct apir_verdict verdict[];
+	struct apir_verdict verdict[]; /**< one for each packet */
 };
 
 static_assert(sizeof(struct apir_ctl_req) == 16, "contract");
