@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What a packet kernel may use. OpenCL C; apird puts it before every program (do not #include it there; installed
+ * What a packet kernel may use. OpenCL C; apird puts it before every program (do not include it there; installed
  * for editors and for running kernels natively).
  *
  * A kernel is
@@ -23,24 +23,36 @@
 #ifndef APIR_KERNEL_H
 #define APIR_KERNEL_H
 
+#ifndef APIR_TABLE_H
+#include "apir_table.h"
+#endif
+
+/** @cond how the device sees guest memory: not for kernels to know */
 /* apird compiles with one of APIR_MODE_RAW (default), APIR_MODE_BASE, APIR_MODE_STAGED defined. */
 #if !defined(APIR_MODE_BASE) && !defined(APIR_MODE_STAGED) && !defined(APIR_MODE_RAW)
 #define APIR_MODE_RAW
 #endif
 
 #if defined(APIR_MODE_RAW)
+/** @endcond */
 /** Always the first parameter of a packet kernel. */
-#define APIR_BURST  __global const struct apir_table *restrict apir_t
+#define APIR_BURST __global const struct apir_table *apir_t
+/** The same as arguments: hands the burst on to a function that was declared with APIR_BURST. */
+#define APIR_BURST_ARGS apir_t
+/** @cond */
 #define APIR_PTR(a) ((__global uchar *)(ulong)(a))
 #elif defined(APIR_MODE_STAGED)
-#define APIR_BURST  __global const struct apir_table *restrict apir_t, __global uchar *apir_base
-#define APIR_PTR(a) (apir_base + (a))
+#define APIR_BURST	__global const struct apir_table *apir_t, __global uchar *apir_base
+#define APIR_BURST_ARGS apir_t, apir_base
+#define APIR_PTR(a)	(apir_base + (a))
 #else
 #define APIR_BURST                                                                         \
-	__global const struct apir_table *restrict apir_t, __global uchar *apir_b0,        \
+	__global const struct apir_table *apir_t, __global uchar *apir_b0,                 \
 		__global uchar *apir_b1, __global uchar *apir_b2, __global uchar *apir_b3, \
 		__global uchar *apir_b4, __global uchar *apir_b5, __global uchar *apir_b6, \
 		__global uchar *apir_b7
+#define APIR_BURST_ARGS \
+	apir_t, apir_b0, apir_b1, apir_b2, apir_b3, apir_b4, apir_b5, apir_b6, apir_b7
 #define APIR_OFF(a) ((a)&0x00fffffffffffffful)
 #define APIR_PTR(a)                                 \
 	(((a) >> 56) == 0   ? apir_b0 + APIR_OFF(a) \
@@ -54,9 +66,12 @@
 #endif
 
 #define APIR_PKTS ((__global const struct apir_pkt *)(apir_t + 1))
-#define APIR_SEGS \
-	((__global const struct apir_seg *)((__global const uchar *)apir_t + apir_t->segs_off))
-#define APIR_VERDICTS ((__global ulong *)APIR_PTR(apir_t->verdicts))
+/* Both lie aligned; the way over void tells the compiler so. */
+#define APIR_SEGS                                                                           \
+	((__global const struct apir_seg *)(__global const void *)((__global const uchar *) \
+									   apir_t +         \
+								   apir_t->segs_off))
+#define APIR_VERDICTS ((__global ulong *)(__global void *)APIR_PTR(apir_t->verdicts))
 
 /** Packets of the burst. */
 #define apir_count() (apir_t->count)
@@ -89,9 +104,11 @@
 #define apir_forward_meta(i, port, meta) apir_verdict(i, 0, port, meta)
 /** Drop packet i; reason is the kernel's own (0..65535). */
 #define apir_drop(i, reason) apir_verdict(i, 1, reason, 0)
-/** What an earlier kernel of the pipeline decided: 0 forward, 1 drop; its port or reason; its word. */
+/** What an earlier kernel of the pipeline decided: 0 forward, 1 drop. */
 #define apir_verdict_action(i) ((uint)(APIR_VERDICTS[i] & 0xffff))
-#define apir_verdict_port(i)   ((uint)(APIR_VERDICTS[i] >> 16 & 0xffff))
-#define apir_verdict_meta(i)   ((uint)(APIR_VERDICTS[i] >> 32))
+/** Its port or reason. */
+#define apir_verdict_port(i) ((uint)(APIR_VERDICTS[i] >> 16 & 0xffff))
+/** Its word for the application. */
+#define apir_verdict_meta(i) ((uint)(APIR_VERDICTS[i] >> 32))
 
 #endif /* APIR_KERNEL_H */

@@ -11,7 +11,7 @@
  * every tenant's kernel, through apir_kernel.h). Tenants use the macros of apir_kernel.h, never these fields.
  */
 
-#ifdef __OPENCL_VERSION__
+#if defined(__OPENCL_C_VERSION__) || defined(__OPENCL_VERSION__)
 typedef ulong apir_u64;
 typedef uint apir_u32;
 typedef ushort apir_u16;

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+#include "exec.h"
+
+const struct exec_ops *const exec_all[] = {
+	&exec_opencl_ops,
+	NULL,
+};
