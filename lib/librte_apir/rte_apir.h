@@ -91,20 +91,23 @@ enum rte_apir_state {
 
 /** What a device is. */
 struct rte_apir_info {
-	char platform[256]; /**< OpenCL platform */
-	char device[256];   /**< OpenCL device */
-	char driver[256];   /**< driver version */
-	char executor[64];  /**< "opencl", "cuda" */
-	bool zero_copy;	    /**< kernels work on the mbufs in place */
-	char copy_mode[16]; /**< "raw", "base" (both zero copy) or "staged" */
-	uint32_t compute_units;
-	uint64_t max_work_group;    /**< work-items */
-	uint64_t local_mem;	    /**< bytes of local memory of a work-group */
-	uint64_t max_device_memory; /**< bytes this guest may hold */
-	uint64_t used_device_memory;
-	uint16_t nb_queue_pairs, nb_bursts, max_burst, max_segs;
-	uint32_t version; /**< contract version, major << 16 | minor */
-	uint32_t session; /**< session number in apird's log */
+	char platform[256];	     /**< OpenCL platform */
+	char device[256];	     /**< OpenCL device */
+	char driver[256];	     /**< driver version */
+	char executor[64];	     /**< "opencl", "cuda" */
+	bool zero_copy;		     /**< kernels work on the mbufs in place */
+	char copy_mode[16];	     /**< "raw", "base" (both zero copy) or "staged" */
+	uint32_t compute_units;	     /**< of the device */
+	uint64_t max_work_group;     /**< work-items */
+	uint64_t local_mem;	     /**< bytes of local memory of a work-group */
+	uint64_t max_device_memory;  /**< bytes this guest may hold */
+	uint64_t used_device_memory; /**< bytes it holds */
+	uint16_t nb_queue_pairs;     /**< as opened, like the next three */
+	uint16_t nb_bursts;	     /**< bursts in flight of a queue pair */
+	uint16_t max_burst;	     /**< packets of a burst */
+	uint16_t max_segs;	     /**< segments of a burst */
+	uint32_t version;	     /**< contract version, major << 16 | minor */
+	uint32_t session;	     /**< session number in apird's log */
 };
 
 /** What the kernel decided for a packet. */
@@ -115,6 +118,7 @@ enum rte_apir_action {
 	RTE_APIR_ACTION_ERROR = 0xffff,
 };
 
+/** A packet's verdict, as dequeued. */
 struct rte_apir_verdict {
 	uint16_t action; /**< enum rte_apir_action */
 	uint16_t port;	 /**< FORWARD: output port; DROP: reason; both the kernel's own */
@@ -124,11 +128,11 @@ struct rte_apir_verdict {
 /** Counters of one queue pair since open or the last reset. */
 struct rte_apir_stats {
 	uint64_t enq_bursts; /**< bursts submitted */
-	uint64_t enq_pkts;
+	uint64_t enq_pkts;   /**< packets in them */
 	uint64_t deq_bursts; /**< bursts completed, errors included */
-	uint64_t deq_pkts;
-	uint64_t dropped; /**< packets with verdict DROP */
-	uint64_t errors;  /**< packets with RTE_APIR_ACTION_ERROR */
+	uint64_t deq_pkts;   /**< packets in them */
+	uint64_t dropped;    /**< packets with verdict DROP */
+	uint64_t errors;     /**< packets with RTE_APIR_ACTION_ERROR */
 	uint64_t
 		refused; /**< packets enqueue refused: memory not shared, too many segments, empty */
 	uint64_t copied_bytes; /**< packet bytes the back-end copied: 0 when zero copy */
@@ -229,10 +233,11 @@ enum rte_apir_launch {
 	RTE_APIR_LAUNCH_GROUP = 1, /**< one work-group a packet */
 };
 
+/** One kernel of a pipeline. */
 struct rte_apir_stage {
-	uint32_t kernel;
-	enum rte_apir_launch launch;
-	uint32_t local_size; /**< work-group size; 0: the device's choice */
+	uint32_t kernel;	     /**< id of rte_apir_kernel_create() */
+	enum rte_apir_launch launch; /**< how it is launched */
+	uint32_t local_size;	     /**< work-group size; 0: the device's choice */
 };
 
 /**
