@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hello.h"
+#include "log.h"
+#include "placement.h"
+
+#define FEATURES (APIR_F_LOOPBACK | APIR_F_MULTI_SEG | APIR_F_PIPELINE)
+/* The oldest version we speak. */
+#define VERSION_MIN (APIR_VERSION_MAJOR << 16)
+
+static enum apir_status __attribute__((format(printf, 3, 4)))
+refuse(struct apir_hello_rsp *rsp, enum apir_status status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(rsp->text, sizeof(rsp->text), fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+static enum apir_status
+check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
+{
+	const unsigned int there = session_data_queues(s);
+
+	if (memchr(req->driver_name, '\0', sizeof(req->driver_name)) == NULL)
+		return refuse(rsp, APIR_S_MALFORMED, "the driver's name has no end");
+	if (s->admitted && s->hello_epoch == s->ctl.my_epoch)
+		return refuse(rsp, APIR_S_INVAL, "HELLO has been said in this session");
+	if (req->version_min > req->version_max)
+		return refuse(rsp, APIR_S_INVAL,
+			      "oldest version 0x%x is above the newest, 0x%x: the driver is broken",
+			      req->version_min, req->version_max);
+	if (req->version_max < VERSION_MIN || req->version_min > APIR_VERSION)
+		return refuse(
+			rsp, APIR_S_VERSION,
+			"this device speaks versions %u.%u to %u.%u, the driver %u.%u to %u.%u: update the older one",
+			VERSION_MIN >> 16, VERSION_MIN & 0xffff, APIR_VERSION >> 16,
+			APIR_VERSION & 0xffff, req->version_min >> 16, req->version_min & 0xffff,
+			req->version_max >> 16, req->version_max & 0xffff);
+	if (req->nb_data_queues > s->be->max_queues)
+		return refuse(rsp, APIR_S_TOOBIG,
+			      "%u data queues asked for, this apird allows %u: use fewer, or start apird with "
+			      "--queues %u",
+			      req->nb_data_queues, s->be->max_queues,
+			      req->nb_data_queues < APIR_MAX_DATA_QUEUES ? req->nb_data_queues
+									 : APIR_MAX_DATA_QUEUES);
+	if (req->nb_data_queues == 0 || req->nb_data_queues > there)
+		return refuse(rsp, APIR_S_INVAL,
+			      "%u data queues named in HELLO, but %u are set up and enabled",
+			      req->nb_data_queues, there);
+	if (req->max_pkts == 0)
+		return refuse(rsp, APIR_S_INVAL, "bursts of 0 packets: 1 to %u are possible",
+			      APIR_MAX_PKTS);
+	return APIR_S_OK;
+}
+
+/* A place among the sessions; kept by a driver that says HELLO again. */
+static bool
+admit(struct session *s)
+{
+	struct backend *be = s->be;
+
+	if (s->admitted)
+		return true;
+	if (atomic_fetch_add(&be->nb_sessions, 1) >= be->max_sessions) {
+		atomic_fetch_sub(&be->nb_sessions, 1);
+		return false;
+	}
+	s->admitted = true;
+	return true;
+}
+
+static enum apir_status
+make_queues(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
+{
+	struct backend *be = s->be;
+	struct exec_err err = {{0}};
+	int node = be->info.numa_node;
+
+	if (node < 0 && control_mem_begin(s)) {
+		node = s->mem.nb > 0 ? numa_node_of(s->mem.r[0].va) : -1;
+		control_mem_end(s);
+	}
+	for (unsigned int i = 0; i < req->nb_data_queues; i++) {
+		struct dataq *q = atomic_load(&s->q[i]);
+
+		if (s->xq[i] == NULL) {
+			pthread_mutex_lock(&be->exec_lock);
+			s->xq[i] = be->ops->queue_create(be->dev, s->id, node, &err);
+			pthread_mutex_unlock(&be->exec_lock);
+		}
+		if (s->xq[i] == NULL)
+			return refuse(rsp, APIR_S_NOMEM, "data queue %u: %.200s", i, err.text);
+		q->max_pkts = APIR_MAX_PKTS;
+		q->loopback = (rsp->features & APIR_F_LOOPBACK) != 0;
+		q->multi_seg = (rsp->features & APIR_F_MULTI_SEG) != 0;
+		atomic_store_explicit(&q->xq, s->xq[i], memory_order_release);
+	}
+	return APIR_S_OK;
+}
+
+enum apir_status
+hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
+{
+	struct backend *be = s->be;
+	enum apir_status st;
+
+	memset(rsp, 0, sizeof(*rsp));
+	rsp->version = APIR_VERSION;
+	rsp->version_min = VERSION_MIN;
+	rsp->session = s->id;
+	st = check(s, req, rsp);
+	if (st == APIR_S_OK && !admit(s))
+		st = refuse(rsp, APIR_S_SESSIONS,
+			    "this apird already serves its most sessions, %u: close one, or start apird with "
+			    "a larger --max-sessions",
+			    be->max_sessions);
+	if (st == APIR_S_OK) {
+		/* A new driver on an old connection, its rings set up anew: what the last one made is nobody's. */
+		session_reset(s);
+		memcpy(s->driver_name, req->driver_name, sizeof(s->driver_name));
+		s->hello_epoch = s->ctl.my_epoch;
+		rsp->version = req->version_max < APIR_VERSION ? req->version_max : APIR_VERSION;
+		rsp->features = s->features = req->features & FEATURES;
+		st = make_queues(s, req, rsp);
+	}
+	if (st != APIR_S_OK) {
+		log_limited(&s->be->limit, LOG_WARNING, "session %u: '%.63s' refused: %s", s->id,
+			    req->driver_name, rsp->text);
+		return st;
+	}
+	rsp->max_data_queues = be->max_queues;
+	rsp->max_pkts = APIR_MAX_PKTS;
+	rsp->max_segs = APIR_MAX_SEGS;
+	rsp->max_objects = OBJTAB_MAX;
+	rsp->max_device_memory =
+		be->max_device_memory != 0 ? be->max_device_memory : be->info.global_mem;
+	rsp->copy_mode = be->info.copy_mode;
+	rsp->max_source = MAX_SOURCE;
+	snprintf(rsp->device_name, sizeof(rsp->device_name), "%.63s", be->info.device);
+	log_limited(&s->be->limit, LOG_INFO, "session %u: guest '%s' connected: %u data queues", s->id,
+		    s->driver_name, req->nb_data_queues);
+	return APIR_S_OK;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "rpc.h"
+#include "session.h"
+
+struct session *
+session_create(struct backend *be, const struct session_ops *sops, int vid)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->be = be;
+	s->sops = sops;
+	s->vid = vid;
+	s->id = atomic_fetch_add(&be->last_id, 1) + 1;
+	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
+		s->kick_fd[i] = s->call_fd[i] = -1;
+	if (control_start(s) != 0) {
+		free(s);
+		return NULL;
+	}
+	atomic_fetch_add(&be->nb_connections, 1);
+	return s;
+}
+
+unsigned int
+session_data_queues(const struct session *s)
+{
+	unsigned int n = 0;
+
+	while (n < APIR_MAX_DATA_QUEUES && atomic_load(&s->attached[APIR_DATA_QUEUE(n)]))
+		n++;
+	return n;
+}
+
+/* Tell the executor of the guest's memory, or with 0 regions that it goes. */
+static int
+share_memory(struct session *s, unsigned int nb)
+{
+	struct backend *be = s->be;
+	struct exec_region r[MEM_MAX_REGIONS];
+	struct exec_err err = {{0}};
+	enum apir_status st;
+
+	for (unsigned int i = 0; i < nb; i++)
+		r[i] = (struct exec_region){.va = s->mem.r[i].va, .size = s->mem.r[i].size};
+	pthread_mutex_lock(&be->exec_lock);
+	st = be->ops->mem_set(be->dev, s->id, r, nb, &err);
+	pthread_mutex_unlock(&be->exec_lock);
+	if (st == APIR_S_OK)
+		return 0;
+	log_limited(&s->be->limit, LOG_ERR, "session %u: guest memory cannot be used by the device: %s",
+		    s->id, err.text);
+	return -EIO;
+}
+
+static int
+refresh_memory(struct session *s)
+{
+	struct mem_region r[MEM_MAX_REGIONS];
+	const int n = s->sops->get_mem(s->vid, r, MEM_MAX_REGIONS);
+	uint64_t total = 0;
+	char text[512];
+	size_t len = 0;
+
+	if (n < 0 || mem_set(&s->mem, r, (unsigned int)n) != 0) {
+		s->mem.nb = 0;
+		log_limited(&s->be->limit, LOG_ERR,
+			    "session %u: the guest's memory regions are no use: more than %d, empty, "
+			    "overlapping or beyond the end of the address space",
+			    s->id, MEM_MAX_REGIONS);
+		return -EINVAL;
+	}
+	text[0] = '\0';
+	for (int i = 0; i < n; i++) {
+		total += r[i].size;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%" PRIx64 "+%" PRIu64 "K",
+					i > 0 ? ", " : "", r[i].gpa, r[i].size >> 10);
+	}
+	log_limited(&s->be->limit, LOG_INFO, "session %u: guest memory: %d regions, %" PRIu64 " MiB (%s)",
+		    s->id, n, total >> 20, text);
+	return share_memory(s, s->mem.nb);
+}
+
+/* Our own copies: the front-end may replace or close its own at any time. */
+static int
+copy_fd(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+close_fds(struct session *s, uint16_t idx)
+{
+	if (s->kick_fd[idx] >= 0)
+		close(s->kick_fd[idx]);
+	if (s->call_fd[idx] >= 0)
+		close(s->call_fd[idx]);
+	s->kick_fd[idx] = s->call_fd[idx] = -1;
+}
+
+static struct dataq *
+data_queue(struct session *s, unsigned int i)
+{
+	struct dataq *q = atomic_load(&s->q[i]);
+
+	if (q == NULL) {
+		q = aligned_alloc(64, (sizeof(*q) + 63) / 64 * 64);
+		if (q == NULL)
+			return NULL;
+		memset(q, 0, sizeof(*q));
+		q->mem = &s->mem;
+		q->ops = s->be->ops;
+		q->pipelines = &s->pipelines;
+		q->session = s->id;
+		q->index = i;
+		q->limit = &s->be->limit;
+		atomic_store(&s->q[i], q);
+	}
+	return q;
+}
+
+static int
+attach_data(struct session *s, uint16_t idx, const struct vring_dev *vr)
+{
+	struct dataq *q = data_queue(s, idx - 1u);
+
+	if (q == NULL)
+		return -ENOMEM;
+	q->vr = *vr;
+	/* The table may have changed under them. */
+	q->hit = q->tbl_hit = q->hdr_hit = NULL;
+	return poll_attach(s->be->poll, &q, &s->kick_fd[idx], 1);
+}
+
+static int
+attach(struct session *s, uint16_t idx)
+{
+	struct vring_conf conf;
+	struct vring_dev vr;
+	const char *why = "its set-up cannot be read";
+	int ret;
+
+	if (idx > s->be->max_queues) {
+		/* HELLO says so to the driver if it means to use it. */
+		log_limited(&s->be->limit, LOG_WARNING,
+			    "session %u: queue %u is not served: --queues allows %u data queues", s->id,
+			    idx, s->be->max_queues);
+		return 0;
+	}
+	ret = s->sops->get_vring(s->vid, idx, &conf);
+	if (ret == 0) {
+		s->kick_fd[idx] = copy_fd(conf.kick_fd);
+		s->call_fd[idx] = copy_fd(conf.call_fd);
+		conf.call_fd = s->call_fd[idx];
+		ret = vring_open(&vr, &s->mem, &conf, &why);
+	}
+	if (ret == 0) {
+		why = "out of memory or file descriptors";
+		if (idx == APIR_CTL_QUEUE)
+			ret = control_attach(s, &vr, s->kick_fd[idx]);
+		else
+			ret = attach_data(s, idx, &vr);
+	}
+	if (ret != 0) {
+		close_fds(s, idx);
+		log_limited(&s->be->limit, LOG_ERR, "session %u: ring %u is refused: %s", s->id, idx, why);
+		return ret;
+	}
+	atomic_store(&s->attached[idx], true);
+	return 0;
+}
+
+static void
+attach_all(struct session *s)
+{
+	/* Data first: HELLO counts them. */
+	for (uint16_t i = 1; i < SESSION_MAX_QUEUES; i++)
+		if (s->enabled[i])
+			attach(s, i);
+	if (s->enabled[APIR_CTL_QUEUE])
+		attach(s, APIR_CTL_QUEUE);
+}
+
+static void
+detach_control(struct session *s, bool restart)
+{
+	struct vring_dev vr;
+
+	if (control_detach(s, restart, &vr))
+		s->sops->put_base(s->vid, APIR_CTL_QUEUE, vr.last_avail, vr.used_idx);
+	atomic_store(&s->attached[APIR_CTL_QUEUE], false);
+	close_fds(s, APIR_CTL_QUEUE);
+}
+
+/* Data rings first..last, together: one wait for them all. */
+static void
+detach_data(struct session *s, uint16_t first, uint16_t last)
+{
+	struct dataq *q[APIR_MAX_DATA_QUEUES];
+	unsigned int n = 0;
+
+	for (uint16_t i = first; i <= last; i++)
+		if (atomic_load(&s->attached[i]) && i <= s->be->max_queues)
+			q[n++] = atomic_load(&s->q[i - 1u]);
+	if (n > 0)
+		poll_detach(s->be->poll, q, n);
+	for (unsigned int k = 0; k < n; k++)
+		s->sops->put_base(s->vid, (uint16_t)(q[k]->index + 1), q[k]->vr.last_avail,
+				  q[k]->vr.used_idx);
+	for (uint16_t i = first; i <= last; i++) {
+		atomic_store(&s->attached[i], false);
+		close_fds(s, i);
+	}
+}
+
+static void
+detach_all(struct session *s, bool restart)
+{
+	detach_data(s, 1, SESSION_MAX_QUEUES - 1);
+	detach_control(s, restart);
+	share_memory(s, 0);
+	s->mem.nb = 0;
+}
+
+int
+session_start(struct session *s)
+{
+	if (s->state != SESSION_STOPPED)
+		return 0;
+	if (refresh_memory(s) != 0)
+		return -1;
+	s->state = SESSION_RUNNING;
+	attach_all(s);
+	return 0;
+}
+
+void
+session_stop(struct session *s)
+{
+	if (s->state == SESSION_RUNNING)
+		detach_all(s, true);
+	s->state = SESSION_STOPPED;
+}
+
+void
+session_pause(struct session *s)
+{
+	if (s->state != SESSION_RUNNING)
+		return;
+	detach_all(s, false);
+	s->state = SESSION_PAUSED;
+}
+
+void
+session_resume(struct session *s)
+{
+	if (s->state != SESSION_PAUSED)
+		return;
+	s->state = SESSION_RUNNING;
+	if (refresh_memory(s) == 0)
+		attach_all(s);
+}
+
+void
+session_queue(struct session *s, uint16_t idx, bool enable)
+{
+	if (idx >= SESSION_MAX_QUEUES || s->enabled[idx] == enable)
+		return;
+	s->enabled[idx] = enable;
+	if (s->state != SESSION_RUNNING)
+		return;
+	if (enable)
+		attach(s, idx);
+	else if (idx == APIR_CTL_QUEUE)
+		detach_control(s, false);
+	else
+		detach_data(s, idx, idx);
+}
+
+void
+session_reset(struct session *s)
+{
+	struct backend *be = s->be;
+	struct program *prog;
+	void *obj;
+
+	for (unsigned int i = 0; i < APIR_MAX_DATA_QUEUES; i++) {
+		struct dataq *q = atomic_load(&s->q[i]);
+
+		if (q != NULL)
+			atomic_store(&q->xq, NULL);
+	}
+	/* After this no burst names a pipeline or an executor's queue. */
+	poll_sync(be->poll);
+	pthread_mutex_lock(&be->exec_lock);
+	while ((obj = objtab_take(&s->pipelines)) != NULL)
+		be->ops->pipeline_destroy(obj);
+	while ((obj = objtab_take(&s->kernels)) != NULL)
+		be->ops->kernel_destroy(obj);
+	while ((prog = objtab_take(&s->programs)) != NULL) {
+		be->ops->program_destroy(prog->prog);
+		free(prog);
+	}
+	while ((obj = objtab_take(&s->buffers)) != NULL)
+		be->ops->buffer_destroy(obj);
+	pthread_mutex_unlock(&be->exec_lock);
+}
+
+void
+session_end(struct session *s)
+{
+	session_stop(s);
+	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
+		close_fds(s, (uint16_t)i);
+	control_quit(s);
+}
+
+void
+session_free(struct session *s)
+{
+	struct backend *be = s->be;
+	uint64_t bursts = 0, pkts = 0, errors = 0, copied = 0;
+
+	session_reset(s);
+	for (unsigned int i = 0; i < APIR_MAX_DATA_QUEUES; i++) {
+		struct dataq *q = atomic_load(&s->q[i]);
+
+		if (s->xq[i] != NULL) {
+			pthread_mutex_lock(&be->exec_lock);
+			be->ops->queue_destroy(s->xq[i]);
+			pthread_mutex_unlock(&be->exec_lock);
+		}
+		if (q == NULL)
+			continue;
+		bursts += q->stats.bursts;
+		pkts += q->stats.pkts;
+		errors += q->stats.errors;
+		copied += q->stats.copied;
+		free(q);
+	}
+	log_limited(
+		&be->limit, LOG_INFO,
+		"session %u%s%s%s ended: %" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64
+		" bursts failed, %" PRIu64 " packet bytes copied, %" PRIu64 " control calls",
+		s->id, s->driver_name[0] ? " ('" : "", s->driver_name, s->driver_name[0] ? "')" : "",
+		bursts, pkts, errors, copied, s->calls);
+	if (s->admitted)
+		atomic_fetch_sub(&be->nb_sessions, 1);
+	control_release(&s->ctl);
+	free(s);
+	/* Last: who waits for the sessions to end sees nothing of them any more. */
+	atomic_fetch_sub(&be->nb_connections, 1);
+}

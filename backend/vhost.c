@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_vhost.h>
+
+#include "log.h"
+#include "vhost.h"
+#include "vu_msg.h"
+
+/* Never STATUS: with vhost-user-fs as the carrier it keeps the device from starting. */
+#define PROTOCOL_FEATURES                                                                          \
+	((1ull << VHOST_USER_PROTOCOL_F_MQ) | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) |          \
+	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_REQ) | (1ull << VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD))
+#define NEEDED_FEATURES ((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC))
+#define FEATURES                                                   \
+	(NEEDED_FEATURES | (1ull << VIRTIO_RING_F_EVENT_IDX) | \
+	 (1ull << VHOST_USER_F_PROTOCOL_FEATURES))
+
+static struct backend *backend;
+static struct session *sessions[RTE_MAX_VHOST_DEVICE];
+
+static int
+get_mem(int vid, struct mem_region *regions, unsigned int max)
+{
+	struct rte_vhost_memory *mem;
+	int n = -1;
+
+	if (rte_vhost_get_mem_table(vid, &mem) != 0)
+		return -1;
+	if (mem->nregions <= max) {
+		for (n = 0; n < (int)mem->nregions; n++)
+			regions[n] = (struct mem_region){
+				.gpa = mem->regions[n].guest_phys_addr,
+				.size = mem->regions[n].size,
+				.va = (uint8_t *)(uintptr_t)mem->regions[n].host_user_addr,
+			};
+	}
+	free(mem);
+	return n;
+}
+
+static int
+get_vring(int vid, uint16_t idx, struct vring_conf *conf)
+{
+	struct rte_vhost_vring vr;
+	uint64_t features;
+
+	memset(conf, 0, sizeof(*conf));
+	if (rte_vhost_get_vhost_vring(vid, idx, &vr) != 0 ||
+	    rte_vhost_get_vring_base(vid, idx, &conf->last_avail, &conf->last_used) != 0 ||
+	    rte_vhost_get_negotiated_features(vid, &features) != 0)
+		return -1;
+	conf->desc = vr.desc;
+	conf->avail = vr.avail;
+	conf->used = vr.used;
+	conf->size = vr.size;
+	conf->kick_fd = vr.kickfd;
+	conf->call_fd = vr.callfd;
+	conf->event_idx = (features & (1ull << VIRTIO_RING_F_EVENT_IDX)) != 0;
+	return 0;
+}
+
+static void
+put_base(int vid, uint16_t idx, uint16_t last_avail, uint16_t last_used)
+{
+	rte_vhost_set_vring_base(vid, idx, last_avail, last_used);
+}
+
+static const struct session_ops session_ops = {
+	.get_mem = get_mem,
+	.get_vring = get_vring,
+	.put_base = put_base,
+};
+
+/*
+ * What changes memory or rings of a running device is done with its queues at rest: librte_vhost unmaps the old
+ * memory without a word. The library holds its queue locks here; nothing below takes them.
+ */
+static enum rte_vhost_msg_result
+before_message(int vid, void *arg)
+{
+	const struct vu_msg *msg = arg;
+	struct session *s = sessions[vid];
+
+	switch (msg->hdr.request) {
+	case VU_SET_MEM_TABLE:
+	case VU_SET_VRING_NUM:
+	case VU_SET_VRING_ADDR:
+	case VU_SET_VRING_BASE:
+		session_pause(s);
+		break;
+	case VU_SET_VRING_ENABLE:
+		/* The library would acknowledge first and tell us after. */
+		if (msg->u.state.num == 0)
+			session_queue(s, (uint16_t)msg->u.state.index, false);
+		break;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* Not called for a message that failed: the session then stays at rest, and the relay ends its connection. */
+static enum rte_vhost_msg_result
+after_message(int vid, void *arg)
+{
+	(void)arg;
+	session_resume(sessions[vid]);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct rte_vhost_user_extern_ops extern_ops = {
+	.pre_msg_handle = before_message,
+	.post_msg_handle = after_message,
+};
+
+static int
+new_connection(int vid)
+{
+	struct session *s = session_create(backend, &session_ops, vid);
+
+	if (s == NULL) {
+		log_limited(&backend->limit, LOG_ERR, "out of memory or threads for another session");
+		return -1;
+	}
+	sessions[vid] = s;
+	return rte_vhost_extern_callback_register(vid, &extern_ops, NULL);
+}
+
+static void
+destroy_connection(int vid)
+{
+	struct session *s = sessions[vid];
+
+	sessions[vid] = NULL;
+	if (s != NULL)
+		session_end(s);
+}
+
+static int
+new_device(int vid)
+{
+	uint64_t features = 0;
+
+	rte_vhost_get_negotiated_features(vid, &features);
+	if ((features & NEEDED_FEATURES) != NEEDED_FEATURES) {
+		log_limited(&backend->limit, LOG_ERR,
+			    "session %u: the driver did not accept VIRTIO_F_VERSION_1 and "
+			    "VIRTIO_RING_F_INDIRECT_DESC (features 0x%llx): it is not served",
+			    sessions[vid]->id, (unsigned long long)features);
+		return -1;
+	}
+	return session_start(sessions[vid]);
+}
+
+static void
+destroy_device(int vid)
+{
+	if (sessions[vid] != NULL)
+		session_stop(sessions[vid]);
+}
+
+static int
+vring_state_changed(int vid, uint16_t idx, int enable)
+{
+	if (sessions[vid] != NULL)
+		session_queue(sessions[vid], idx, enable != 0);
+	return 0;
+}
+
+static const struct rte_vhost_device_ops device_ops = {
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.vring_state_changed = vring_state_changed,
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+};
+
+/* What DPDK logs becomes lines of ours. */
+static ssize_t
+log_write(void *cookie, const char *buf, size_t size)
+{
+	const int level = rte_log_cur_msg_loglevel();
+	size_t n = size;
+
+	(void)cookie;
+	while (n > 0 && buf[n - 1] == '\n')
+		n--;
+	log_limited(&backend->limit,
+		    level <= (int)RTE_LOG_ERR     ? LOG_WARNING
+		    : level <= (int)RTE_LOG_NOTICE ? LOG_INFO
+						    : LOG_DEBUG,
+		    "dpdk: %.*s", (int)n, buf);
+	return (ssize_t)size;
+}
+
+/* One lcore that floats over all CPUs we may use: EAL shall neither pin nor start threads. */
+static void
+all_cpus(char *buf, size_t size)
+{
+	cpu_set_t set;
+	size_t n;
+
+	n = (size_t)snprintf(buf, size, "--lcores=0@(");
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		CPU_ZERO(&set);
+	for (int c = 0; c < CPU_SETSIZE && n < size; c++) {
+		int last = c;
+
+		if (!CPU_ISSET(c, &set))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set))
+			last++;
+		n += (size_t)snprintf(buf + n, size - n, "%s%d-%d", buf[n - 1] == '(' ? "" : ",", c,
+				      last);
+		c = last;
+	}
+	if (n < size)
+		snprintf(buf + n, size - n, ")");
+}
+
+int
+vhost_init(struct backend *be)
+{
+	char lcores[1024], level[32];
+	char *args[] = {"apird",	"--no-huge",	  "--no-shconf", "--no-pci",
+			"--no-telemetry", "--iova-mode=va", "-m",		 "64",
+			"--file-prefix=apird", lcores,	  level,	 NULL};
+	static const cookie_io_functions_t io = {.write = log_write};
+	FILE *f;
+
+	backend = be;
+	f = fopencookie(NULL, "w", io);
+	if (f != NULL) {
+		setlinebuf(f);
+		rte_openlog_stream(f);
+	}
+	all_cpus(lcores, sizeof(lcores));
+	snprintf(level, sizeof(level), "--log-level=*:%d",
+		 log_enabled(LOG_DEBUG) ? (int)RTE_LOG_INFO : (int)RTE_LOG_ERR);
+	if (rte_eal_init(sizeof(args) / sizeof(args[0]) - 1, args) < 0) {
+		log_msg(LOG_ERR, "DPDK's EAL cannot start: %s", rte_strerror(rte_errno));
+		return -1;
+	}
+	return 0;
+}
+
+int
+vhost_listen(void)
+{
+	const char *base[] = {"/run", getenv("XDG_RUNTIME_DIR"), "/tmp"};
+	char dir[PATH_MAX], path[108];
+	int fd = -1;
+
+	dir[0] = '\0';
+	for (unsigned int i = 0; i < 3 && fd == -1; i++) {
+		if (base[i] == NULL || strlen(base[i]) > 64)
+			continue;
+		snprintf(dir, sizeof(dir), "%s/apird-XXXXXX", base[i]);
+		if (mkdtemp(dir) != NULL)
+			break;
+		dir[0] = '\0';
+	}
+	if (dir[0] == '\0') {
+		log_msg(LOG_ERR, "no folder for a private socket: neither /run, $XDG_RUNTIME_DIR nor /tmp "
+				 "can be written");
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%.100s/vhost", dir);
+	if (rte_vhost_driver_register(path, 0) == 0 &&
+	    rte_vhost_driver_set_features(path, FEATURES) == 0 &&
+	    rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) == 0 &&
+	    rte_vhost_driver_callback_register(path, &device_ops) == 0 &&
+	    rte_vhost_driver_start(path) == 0)
+		/* The socket needs no name any more: nothing is left behind however we end. */
+		fd = open(path, O_PATH | O_CLOEXEC);
+	unlink(path);
+	rmdir(dir);
+	if (fd < 0)
+		log_msg(LOG_ERR, "librte_vhost cannot listen on its private socket");
+	return fd;
+}
