@@ -34,7 +34,8 @@ packages=(
 	# run
 	dpdk pocl-opencl-icd clinfo libhugetlbfs-bin
 	# test and document
-	clang libclang-rt-14-dev clang-format doxygen graphviz iproute2 tcpdump tcpreplay python3 procps
+	clang libclang-rt-14-dev clang-format doxygen graphviz shellcheck iproute2 tcpdump tcpreplay python3 procps
+	iputils-ping curl ethtool dnsmasq-base iperf3
 	librte-net-pcap23
 )
 missing=()

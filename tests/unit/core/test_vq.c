@@ -2,113 +2,11 @@
  * Copyright (c) 2026 The apir authors
  */
 
-#include <errno.h>
+/* The ring, with a device that keeps to the rules. */
+
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "fake_ring.h"
-#include "vq_ctl.h"
-
-struct fix {
-	struct fake_env fe;
-	struct apir_vq *vq;
-	struct fake_ring dev;
-	int kicked;
-};
-
-static void
-count_kick(void *ctx)
-{
-	((struct fix *)ctx)->kicked++;
-}
-
-static void
-make_vq(struct fix *f, uint16_t size, uint16_t nb_slots, uint16_t max_pkts, uint16_t max_segs)
-{
-	assert_int_equal(apir_vq_create(&f->fe.env, size, nb_slots, max_pkts, max_segs, -1, &f->vq),
-			 0);
-	f->vq->notify = count_kick;
-	f->vq->notify_ctx = f;
-	fake_ring_init(&f->dev, &f->fe, f->vq);
-	assert_non_null(f->dev.desc);
-	assert_non_null(f->dev.avail);
-	assert_non_null(f->dev.used);
-}
-
-static int
-setup(void **state)
-{
-	struct fix *f = calloc(1, sizeof(*f));
-
-	fake_env_init(&f->fe, 4 << 20);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fix *f = *state;
-	int live;
-
-	apir_vq_destroy(f->vq);
-	live = f->fe.live;
-	fake_env_fini(&f->fe);
-	free(f);
-	return live;
-}
-
-/* One packet of a burst with a cookie. */
-static void
-submit(struct fix *f, uint64_t cookie)
-{
-	struct apir_slot *s = apir_vq_open_slot(f->vq);
-
-	assert_non_null(s);
-	s->req->nb_pkts = 1;
-	s->req->nb_segs = 1;
-	s->req->cookie = cookie;
-	apir_slot_set_seg(s, 0, 0x1000, 60);
-	apir_vq_submit(f->vq);
-}
-
-/* Complete the oldest request as a device that answers with its cookie. */
-static void
-answer(struct fix *f)
-{
-	const int id = fake_ring_pop(&f->dev);
-	struct vring_desc *tbl;
-	struct apir_burst_req *req;
-	struct apir_burst_rsp *rsp;
-
-	assert_true(id >= 0);
-	tbl = fake_env_va(&f->fe, f->dev.desc[id].addr, f->dev.desc[id].len);
-	assert_non_null(tbl);
-	req = fake_env_va(&f->fe, tbl[0].addr, tbl[0].len);
-	rsp = fake_env_va(&f->fe, tbl[2].addr, tbl[2].len);
-	assert_non_null(req);
-	assert_non_null(rsp);
-	rsp->status = APIR_S_OK;
-	rsp->verdict[0].meta = (uint32_t)req->cookie;
-	fake_ring_push(&f->dev, (uint32_t)id, 24);
-}
-
-static void
-expect_answer(struct fix *f, uint64_t cookie)
-{
-	struct apir_slot *s = NULL;
-
-	assert_int_equal(apir_vq_poll(f->vq, &s), 1);
-	assert_int_equal(s->rsp->status, APIR_S_OK);
-	assert_int_equal(s->rsp->verdict[0].meta, (uint32_t)cookie);
-	apir_vq_release(f->vq);
-}
+#include "vq_fix.h"
 
 static void
 create_refuses_bad_sizes(void **state)
@@ -238,29 +136,6 @@ slots_are_apart(void **state)
 	}
 }
 
-/* The device can write to the request before it is submitted: counts that it forges must not lead us elsewhere. */
-static void
-forged_counts_stay_inside(void **state)
-{
-	struct fix *f = *state;
-	struct vring_desc after;
-	struct apir_slot *s;
-
-	make_vq(f, 64, 2, 30, 60);
-	s = apir_vq_open_slot(f->vq);
-	/* what lies behind the table */
-	memcpy(&after, &s->tbl[62], sizeof(after));
-	s->req->nb_segs = 0xffff;
-	s->req->nb_pkts = 0xffff;
-	s->req->flags = APIR_BURST_F_SEGS;
-	apir_vq_submit(f->vq);
-	assert_int_equal(f->dev.desc[0].len, 62 * sizeof(struct vring_desc));
-	assert_int_equal(s->tbl[0].len, sizeof(struct apir_burst_req) + 30 * sizeof(uint16_t));
-	assert_int_equal(s->tbl[61].addr, s->rsp_addr);
-	assert_int_equal(s->tbl[61].len, sizeof(struct apir_burst_rsp) + 30 * 8);
-	assert_memory_equal(&after, &s->tbl[62], sizeof(after));
-}
-
 static void
 full_ring(void **state)
 {
@@ -307,92 +182,6 @@ indices_wrap(void **state)
 		}
 		assert_int_equal(apir_vq_in_flight(f->vq), sent - got);
 	}
-}
-
-/* A device that completes a request without answering it. */
-static void
-no_response_is_lost(void **state)
-{
-	struct fix *f = *state;
-	struct apir_slot *s;
-	int i;
-
-	make_vq(f, 8, 1, 4, 4);
-	for (i = 0; i < 2; i++) {
-		submit(f, i);
-		answer(f);
-		expect_answer(f, i);
-	}
-	submit(f, 3);
-	fake_ring_push(&f->dev, 0, 0);
-	assert_int_equal(apir_vq_poll(f->vq, &s), 1);
-	assert_int_equal(s->rsp->status, APIR_S_LOST);
-}
-
-static void
-wrong_id_refused(void **state)
-{
-	struct fix *f = *state;
-	struct apir_slot *s;
-
-	make_vq(f, 16, 4, 4, 4);
-	submit(f, 0);
-	submit(f, 1);
-	/* out of order */
-	fake_ring_push(&f->dev, 1, 24);
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-	assert_true(fake_env_logged(&f->fe, "used element 1 where 0 was due"));
-	/* and repairing it does not help */
-	f->dev.used->ring[0].id = 0;
-	fake_ring_push(&f->dev, 1, 24);
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-
-	apir_vq_reset(f->vq);
-	fake_ring_init(&f->dev, &f->fe, f->vq);
-	submit(f, 0);
-	fake_ring_push(&f->dev, 0xffffffff, 24);
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-}
-
-/* An id is checked for each request, not only for the first that a poll finds. */
-static void
-repeated_id_refused(void **state)
-{
-	struct fix *f = *state;
-	struct apir_slot *s;
-
-	make_vq(f, 16, 4, 4, 4);
-	submit(f, 0);
-	submit(f, 1);
-	answer(f);
-	fake_ring_push(&f->dev, 0, 24);
-	expect_answer(f, 0);
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-}
-
-static void
-used_index_jump_refused(void **state)
-{
-	static const int jumps[] = {3, 17, 0x8000, 0xffff /* backwards */};
-	struct fix *f = *state;
-	struct apir_slot *s;
-	size_t i;
-
-	make_vq(f, 16, 4, 4, 4);
-	for (i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
-		apir_vq_reset(f->vq);
-		fake_ring_init(&f->dev, &f->fe, f->vq);
-		submit(f, 0);
-		submit(f, 1);
-		f->dev.used->idx = (uint16_t)jumps[i];
-		assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-		f->dev.used->idx = 1;
-		assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-	}
-	/* nothing in flight: nothing can complete */
-	apir_vq_reset(f->vq);
-	f->dev.used->idx = 1;
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
 }
 
 static void
@@ -478,41 +267,6 @@ calls_when_asked(void **state)
 		}
 	}
 	assert_true(calls > 20000);
-}
-
-static void
-reset_restores(void **state)
-{
-	struct fix *f = *state;
-	struct apir_slot *s;
-	int i;
-
-	make_vq(f, 16, 4, 4, 4);
-	for (i = 0; i < 3; i++)
-		submit(f, i);
-	answer(f);
-	expect_answer(f, 0);
-	/* a device that went wild */
-	memset(f->dev.desc, 0x5a, 16 * sizeof(struct vring_desc));
-	memset(f->dev.avail, 0x5a, 6 + 2 * 16);
-	memset(f->dev.used, 0x5a, 6 + 8 * 16);
-	f->vq->slots[1].req->resv = 9;
-	assert_int_equal(apir_vq_poll(f->vq, &s), -EPROTO);
-
-	apir_vq_reset(f->vq);
-	fake_ring_init(&f->dev, &f->fe, f->vq);
-	f->kicked = 0;
-	assert_int_equal(apir_vq_in_flight(f->vq), 0);
-	assert_int_equal(apir_vq_poll(f->vq, &s), 0);
-	assert_int_equal(f->vq->slots[1].req->resv, 0);
-	for (i = 0; i < 4; i++)
-		submit(f, i);
-	assert_null(apir_vq_open_slot(f->vq));
-	assert_int_equal(f->kicked, 1);
-	for (i = 0; i < 4; i++) {
-		answer(f);
-		expect_answer(f, i);
-	}
 }
 
 static void
@@ -643,16 +397,10 @@ main(void)
 		T(create_without_memory),
 		T(table_as_specified),
 		T(slots_are_apart),
-		T(forged_counts_stay_inside),
 		T(full_ring),
 		T(indices_wrap),
-		T(no_response_is_lost),
-		T(wrong_id_refused),
-		T(repeated_id_refused),
-		T(used_index_jump_refused),
 		T(kicks_when_asked),
 		T(calls_when_asked),
-		T(reset_restores),
 		T(control_ring),
 		T(three_threads),
 	};

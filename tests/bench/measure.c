@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+/*
+ * What is timed, and how. The two sides run in turn, in slices of some ten milliseconds, because a shared machine
+ * is now faster, now slower: each pair of slices gives one ratio, and the median of the ratios counts.
+ */
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "bench.h"
+
+#define MIN_SAMPLES   20u
+#define MAX_SAMPLES   4000u
+#define MAX_ROUNDS    1000u
+#define IDLE_SETTLE_S 1
+#define IDLE_SECONDS  5
+
+static int
+compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double
+median(double *v, unsigned int n)
+{
+	qsort(v, n, sizeof(*v), compare);
+	return n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/*
+ * Runs of one set have the same parity after each slice: odd, so that bytes nobody touched don't pass for bytes
+ * xored twice. Hence slices of an even number of turns, after an odd one.
+ */
+static unsigned int
+whole_turns(const struct traffic *t, double bursts)
+{
+	unsigned int pairs = (unsigned int)(bursts / (2.0 * t->nb_sets));
+
+	return RTE_MAX(pairs, 1u) * 2 * t->nb_sets;
+}
+
+static double
+extreme(const double *v, unsigned int n, bool largest)
+{
+	double best = v[0];
+
+	for (unsigned int i = 1; i < n; i++)
+		best = largest ? RTE_MAX(best, v[i]) : RTE_MIN(best, v[i]);
+	return best;
+}
+
+/* One slice: caches and the other side's sleep are left out by two turns of warming up. */
+static double
+slice(const struct side *s, struct traffic *t, unsigned int nb)
+{
+	uint64_t cycles;
+
+	if (s->throughput(t, 2 * t->nb_sets) == 0)
+		return -1;
+	cycles = s->throughput(t, nb);
+	if (cycles == 0 || traffic_check(t, s->name) != 0)
+		return -1;
+	return (double)cycles / (double)rte_get_tsc_hz();
+}
+
+static double
+latency(const struct side *s, struct traffic *t, unsigned int nb, uint64_t *cycles, double *us)
+{
+	if (s->latency(t, 2 * t->nb_sets, cycles) != 0 || s->latency(t, nb, cycles) != 0 ||
+	    traffic_check(t, s->name) != 0)
+		return -1;
+	for (unsigned int i = 0; i < nb; i++)
+		us[i] = (double)cycles[i] * 1e6 / (double)rte_get_tsc_hz();
+	return median(us, nb);
+}
+
+struct rounds {
+	double native_mpps[MAX_ROUNDS], apir_mpps[MAX_ROUNDS], ratio[MAX_ROUNDS];
+	double native_us[MAX_ROUNDS], apir_us[MAX_ROUNDS], added_us[MAX_ROUNDS];
+	uint64_t cycles[MAX_SAMPLES];
+	double us[MAX_SAMPLES];
+};
+
+/* One round: a slice of each measure for each side; the side that goes first changes. */
+static int
+round_run(struct rounds *r, unsigned int i, struct traffic *t, unsigned int nb,
+	  unsigned int samples)
+{
+	const struct side *const sides[] = {&side_native, &side_apir};
+	double s[2], us[2];
+
+	for (unsigned int k = 0; k < 2; k++) {
+		const unsigned int which = (k + i) % 2;
+
+		s[which] = slice(sides[which], t, nb);
+		if (s[which] <= 0)
+			return -1;
+	}
+	for (unsigned int k = 0; k < 2; k++) {
+		const unsigned int which = (k + i) % 2;
+
+		us[which] = latency(sides[which], t, samples, r->cycles, r->us);
+		if (us[which] <= 0)
+			return -1;
+	}
+	r->native_mpps[i] = (double)nb * t->burst / s[0] / 1e6;
+	r->apir_mpps[i] = (double)nb * t->burst / s[1] / 1e6;
+	r->ratio[i] = s[0] / s[1];
+	r->native_us[i] = us[0];
+	r->apir_us[i] = us[1];
+	r->added_us[i] = us[1] - us[0];
+	return 0;
+}
+
+/* Traffic whose sets have all been run once: see whole_turns(). */
+static int
+traffic_begin(struct traffic *t, const struct options *o, enum bench_case c, unsigned int burst,
+	      unsigned int size)
+{
+	if (traffic_create(t, c, burst, size, o->in_flight) != 0)
+		return -1;
+	if (side_native.throughput(t, t->nb_sets) != 0 && traffic_check(t, "native") == 0)
+		return 0;
+	traffic_free(t);
+	return -1;
+}
+
+static void
+line_fill(const struct options *o, struct line *l, struct rounds *r, unsigned int n)
+{
+	if (o->best) {
+		l->native_mpps = extreme(r->native_mpps, n, true);
+		l->apir_mpps = extreme(r->apir_mpps, n, true);
+		l->ratio = l->apir_mpps / l->native_mpps;
+		l->native_us = extreme(r->native_us, n, false);
+		l->apir_us = extreme(r->apir_us, n, false);
+		l->added_us = l->apir_us - l->native_us;
+		return;
+	}
+	l->native_mpps = median(r->native_mpps, n);
+	l->apir_mpps = median(r->apir_mpps, n);
+	l->ratio = median(r->ratio, n);
+	l->native_us = median(r->native_us, n);
+	l->apir_us = median(r->apir_us, n);
+	l->added_us = median(r->added_us, n);
+}
+
+int
+measure_line(const struct options *o, struct line *l)
+{
+	struct rounds *r = calloc(1, sizeof(*r));
+	const double slice_s = o->seconds / o->rounds / 4;
+	const unsigned int rounds = RTE_MIN(o->rounds, MAX_ROUNDS);
+	struct traffic t;
+	double burst_s;
+	int rc = -1;
+
+	if (r == NULL)
+		return -1;
+	l->core_ns = measure_cores(o);
+	if (traffic_begin(&t, o, l->kernel, l->burst, l->size) != 0)
+		goto out;
+	burst_s = slice(&side_native, &t, 16 * t.nb_sets) / (16 * t.nb_sets);
+	if (burst_s <= 0)
+		goto out_traffic;
+	for (unsigned int i = 0; i < rounds; i++) {
+		unsigned int samples = whole_turns(&t, slice_s / burst_s);
+
+		samples = RTE_MIN(samples, MAX_SAMPLES / (2 * t.nb_sets) * 2 * t.nb_sets);
+		samples = RTE_MAX(samples, whole_turns(&t, MIN_SAMPLES));
+		if (round_run(r, i, &t, whole_turns(&t, slice_s / burst_s), samples) != 0)
+			goto out_traffic;
+	}
+	line_fill(o, l, r, rounds);
+	rc = 0;
+out_traffic:
+	traffic_free(&t);
+out:
+	free(r);
+	return rc;
+}
+
+int
+measure_cost(const struct options *o, struct cost_line *c)
+{
+	const unsigned int rounds = RTE_MIN(o->rounds, MAX_ROUNDS);
+	double enqueue[MAX_ROUNDS], dequeue[MAX_ROUNDS];
+	struct guest_cost cost;
+	struct traffic t;
+	int rc = 0;
+
+	if (traffic_begin(&t, o, CASE_HEADER, c->burst, c->size) != 0)
+		return -1;
+	for (unsigned int i = 0; i < rounds && rc == 0; i++) {
+		const unsigned int nb = whole_turns(&t, 2e6 / rounds / c->burst);
+
+		rc = apir_side_cost(&t, 2 * t.nb_sets, &cost);
+		if (rc == 0)
+			rc = apir_side_cost(&t, nb, &cost);
+		if (rc == 0)
+			rc = traffic_check(&t, "apir");
+		enqueue[i] =
+			(double)cost.enqueue * 1e9 / (double)rte_get_tsc_hz() / (double)cost.pkts;
+		dequeue[i] =
+			(double)cost.dequeue * 1e9 / (double)rte_get_tsc_hz() / (double)cost.pkts;
+	}
+	c->enqueue_ns = median(enqueue, rounds);
+	c->dequeue_ns = median(dequeue, rounds);
+	traffic_free(&t);
+	return rc;
+}
+
+int
+measure_idle(const struct backend *b, double *percent)
+{
+	uint64_t cpu, start;
+
+	sleep(IDLE_SETTLE_S); /* let it fall asleep */
+	cpu = backend_cpu_ns(b);
+	start = rte_rdtsc();
+	sleep(IDLE_SECONDS);
+	cpu = backend_cpu_ns(b) - cpu;
+	*percent = (double)cpu / 1e9 / ((double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz()) *
+		   100;
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	RTE_SET_USED(st);
+	RTE_SET_USED(type);
+	RTE_SET_USED(ftw);
+	return remove(path);
+}
+
+/* From the start of apird to the first packet back, in seconds; < 0 on failure. */
+static double
+start_once(const struct options *o, const char *cache)
+{
+	const uint64_t start = rte_rdtsc();
+	struct backend b;
+	struct traffic t;
+	bool retry = true;
+	double s = -1;
+
+	if (traffic_create(&t, CASE_HEADER, 64, 64, 1) != 0)
+		return -1;
+	if (backend_start(&b, o, native_device_spec(), cache) == 0 && backend_wait(&b) == 0) {
+		while (retry && backend_alive(&b)) {
+			if (apir_first_packet(b.socket, o, &t, &retry) == 0) {
+				s = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
+				break;
+			}
+			usleep(200);
+		}
+	}
+	backend_stop(&b);
+	if (s >= 0 && traffic_check(&t, "apir") != 0)
+		s = -1;
+	traffic_free(&t);
+	return s;
+}
+
+int
+measure_start(const struct options *o, struct extras *x)
+{
+	char cache[] = "/tmp/apir-bench-cache-XXXXXX";
+
+	if (mkdtemp(cache) == NULL) {
+		fprintf(stderr, "apir-bench: no temporary folder: %s\n", strerror(errno));
+		return -1;
+	}
+	x->start_cold = start_once(o, cache);
+	x->start_warm = x->start_cold < 0 ? -1 : start_once(o, cache);
+	nftw(cache, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return x->start_warm < 0 ? -1 : 0;
+}
