@@ -42,7 +42,7 @@ counted(const _Atomic uint64_t *c)
 }
 
 struct port {
-	bool enabled;
+	bool enabled, started;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t nb_rxq, nb_txq;
 	rte_spinlock_t *tx_locks; /* nb_txq of them if workers share queues, else NULL */

@@ -193,6 +193,7 @@ configure(struct app *app, uint16_t port, char *err, size_t err_len)
 	ret = rte_eth_dev_start(port);
 	if (ret != 0)
 		goto fail;
+	p->started = true;
 	if (opt->promiscuous) {
 		what = "has no promiscuous mode";
 		ret = rte_eth_promiscuous_enable(port);
@@ -290,7 +291,8 @@ ports_stop(struct app *app)
 
 		if (!p->enabled)
 			continue;
-		rte_eth_dev_stop(port);
+		if (p->started)
+			rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);
 		free(p->tx_locks);
 		p->tx_locks = NULL;

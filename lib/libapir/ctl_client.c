@@ -43,7 +43,7 @@ nap(struct apir_ctl *c)
 
 	if (poll(&pfd, pfd.fd >= 0, pfd.fd >= 0 ? NAP_MS : 1) <= 0)
 		return;
-	/* the count says nothing, and EAGAIN that another reader was faster: the ring is looked at next anyway */
+	/* neither the count nor an error matters: the ring is looked at next anyway */
 	if (read(pfd.fd, &count, sizeof(count)) < 0)
 		return;
 }

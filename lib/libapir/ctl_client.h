@@ -30,8 +30,8 @@ struct apir_ctl {
  *
  * @param[out] status of the message (enum apir_status)
  * @param[out] rx_len bytes in c->rx
- * @return 0; -ETIMEDOUT; -EBUSY an earlier request was never answered and holds the queue, nothing was sent;
- *   -ENODEV; -EPROTO nonsense. Logged.
+ * @return 0; -ETIMEDOUT; -EBUSY an earlier request was never answered and holds the queue,
+ *   nothing was sent; -ENODEV; -EPROTO nonsense. Logged.
  */
 int apir_ctl_exchange(struct apir_ctl *c, enum apir_ctl_type type, uint32_t len,
 		      unsigned int timeout_ms, uint16_t *status, uint32_t *rx_len);

@@ -251,8 +251,8 @@ set_ring(struct vu_transport *t, unsigned int i)
 }
 
 /*
- * In rounds over all rings, enabling last: librte_vhost counts the rings it has heard of and starts the device when
- * all of those are ready, so none may be ready before the last one is known.
+ * In rounds over all rings, enabling last: librte_vhost counts the rings it has heard of and starts
+ * the device when all of those are ready, so none may be ready before the last one is known.
  */
 static int
 set_rings(struct vu_transport *t)

@@ -31,8 +31,8 @@ struct vu_transport {
 	char *path;
 
 	/*
-	 * Serialises messages. Never held while the environment is asked for anything: it may be inside the
-	 * memory event that makes another thread wait here.
+	 * Serialises messages. Never held while the environment is asked for anything: it may be
+	 * inside the memory event that makes another thread wait here.
 	 */
 	pthread_mutex_t lock;
 	bool started;

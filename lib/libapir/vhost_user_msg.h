@@ -7,8 +7,8 @@
 
 /**
  * @file
- * The part of the vhost-user protocol that a front-end needs: messages, and one exchange of them with a time limit.
- * After "Vhost-user Protocol" in QEMU's documentation, which specifies it.
+ * The part of the vhost-user protocol that a front-end needs: messages, and one exchange of them
+ * with a time limit. After "Vhost-user Protocol" in QEMU's documentation, which specifies it.
  */
 
 #include <stdbool.h>
@@ -91,11 +91,12 @@ _Static_assert(sizeof(struct vu_vring_addr) == 40, "vhost-user");
 _Static_assert(sizeof(struct vu_mem_table) == 8 + 32 * APIR_MEM_MAX_REGIONS, "vhost-user");
 
 /**
- * Send msg (request, size and payload are set) with nb_fds descriptors. If the protocol has a reply for the
- * request, or need_ack is set, wait for it: a reply's payload is in *msg then, an acknowledgement is checked.
+ * Send msg (request, size and payload are set) with nb_fds descriptors. If the protocol has a reply
+ * for the request, or need_ack is set, wait for it: a reply's payload is in *msg then, an
+ * acknowledgement is checked.
  *
- * @return 0; -ETIMEDOUT; -ECONNRESET the peer closed; -EPROTO nonsense in reply; -EREMOTEIO the peer refused the
- *   request. Nothing is logged. After any of them but -EREMOTEIO the stream may be out of step.
+ * @return 0; -ETIMEDOUT; -ECONNRESET the peer closed; -EPROTO nonsense in reply; -EREMOTEIO the peer
+ *   refused the request. Nothing is logged. After any but -EREMOTEIO the stream may be out of step.
  */
 int vu_exchange(int sock, struct vu_msg *msg, const int *fds, unsigned int nb_fds, bool need_ack,
 		unsigned int timeout_ms);

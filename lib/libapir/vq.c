@@ -272,7 +272,7 @@ publish(struct apir_vq *vq, uint16_t head)
 	/* before the index, so that a consumer never sees more completions than requests */
 	atomic_store_explicit(&vq->head, next, memory_order_relaxed);
 	ring_store(&vq->avail->idx, next, memory_order_release);
-	/* the device stores avail_event, then reads idx; we the other way round: one of us sees the other */
+	/* the device stores avail_event and reads idx, we the reverse: one sees the other */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (vring_need_event(ring_load(avail_event(vq), memory_order_relaxed), next, head)) {
 		vq->kicks++;
@@ -393,7 +393,7 @@ apir_vq_want_call(struct apir_vq *vq, bool on)
 {
 	const uint16_t tail = atomic_load_explicit(&vq->tail, memory_order_relaxed);
 
-	/* the device notifies when its index passes this one: the next, or the one 2^16 completions away */
+	/* it notifies when its index passes this one: the next, or 2^16 completions away */
 	ring_store(used_event(vq), on ? tail : (uint16_t)(tail - 1), memory_order_relaxed);
 	/* the caller polls next: the device must see the wish before we see its index */
 	atomic_thread_fence(memory_order_seq_cst);

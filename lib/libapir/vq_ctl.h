@@ -9,7 +9,7 @@
 
 #include "apir_vq.h"
 
-/** Publish the one slot of a control queue: len bytes in its request buffer, APIR_CTL_MAX for the response. */
+/** Publish the slot of a control queue: len bytes of request, APIR_CTL_MAX for the response. */
 void apir_vq_submit_ctl(struct apir_vq *vq, uint32_t len);
 
 /** Bytes the device says it wrote into the slot that apir_vq_poll() gave last. */

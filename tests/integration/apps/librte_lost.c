@@ -11,7 +11,8 @@
 
 #include "librte_app.h"
 
-#define BURST 32
+#define BURST	32
+#define HANG_MS 3000 /* more than a busy machine needs to answer */
 
 static const char inc[] = "__kernel void inc(APIR_BURST)\n"
 			  "{\n"
@@ -231,7 +232,7 @@ const struct app_group group_lost = {"lost", tests, RTE_DIM(tests)};
 static void
 test_hung_close(void **state)
 {
-	const struct rte_apir_conf conf = {.timeout_ms = 300};
+	const struct rte_apir_conf conf = {.timeout_ms = HANG_MS};
 	const uint16_t dev = app_open(&conf);
 	const uint32_t p = app_simple(dev, inc, "inc");
 	struct rte_mbuf *pkts[2 * BURST], *out[2 * BURST];
@@ -265,7 +266,7 @@ test_hung_close(void **state)
 static void
 test_hung_open(void **state)
 {
-	const struct rte_apir_conf conf = {.path = app_sock, .timeout_ms = 300};
+	const struct rte_apir_conf conf = {.path = app_sock, .timeout_ms = HANG_MS};
 	uint16_t dev;
 
 	(void)state;
@@ -280,7 +281,7 @@ test_hung_open(void **state)
 static void
 test_hung_call(void **state)
 {
-	const struct rte_apir_conf conf = {.timeout_ms = 300, .build_timeout_ms = 300};
+	const struct rte_apir_conf conf = {.timeout_ms = HANG_MS, .build_timeout_ms = HANG_MS};
 	const uint16_t dev = app_open(&conf);
 	uint32_t id;
 
@@ -288,7 +289,7 @@ test_hung_call(void **state)
 	assert_ok(rte_apir_lost_callback_set(dev, on_lost, &lost_calls));
 	atomic_store(&lost_calls, 0);
 	app_ask("stop");
-	assert_fails(rte_apir_buffer_create(dev, 100, &id), ETIMEDOUT, "300 ms");
+	assert_fails(rte_apir_buffer_create(dev, 100, &id), ETIMEDOUT, "3000 ms");
 	assert_int_equal(rte_apir_state(dev), RTE_APIR_HUNG);
 	assert_fails(rte_apir_buffer_create(dev, 100, &id), ENODEV, "lost");
 	app_ask("kill");

@@ -156,9 +156,11 @@ test_grow_and_shrink(void **state)
 static void
 test_new_pool(void **state)
 {
-	const uint16_t dev = app_open(NULL);
+	const struct rte_apir_conf conf = {.nb_queue_pairs = 2};
+	const uint16_t dev = app_open(&conf);
 	const uint32_t pipeline = app_simple(dev, inc, "inc");
-	struct rte_mbuf *pkts[BURST];
+	struct rte_mbuf *pkts[BURST], *out[BURST];
+	struct rte_apir_verdict v[BURST];
 	struct rte_mempool *pool;
 	struct traffic t;
 	unsigned int i, round;
@@ -173,14 +175,14 @@ test_new_pool(void **state)
 					       SOCKET_ID_ANY);
 		assert_non_null(pool);
 		for (i = 0; i < 16383 / BURST; i++) {
-			unsigned int j;
-
 			app_packets(pool, pkts, BURST, 60);
-			/* queue 0 is the traffic's: a device of their own would do as well */
-			for (j = 0; j < BURST; j++)
-				assert_true(rte_apir_is_shared(
-					dev, rte_pktmbuf_mtod(pkts[j], void *), 60));
-			rte_pktmbuf_free_bulk(pkts, BURST);
+			assert_int_equal(rte_apir_enqueue_burst(dev, 1, pipeline, pkts, BURST),
+					 BURST);
+			app_dequeue(dev, 1, out, v, BURST);
+			assert_memory_equal(pkts, out, sizeof(out));
+			assert_int_equal(v[BURST - 1].action, RTE_APIR_ACTION_FORWARD);
+			assert_int_equal(*rte_pktmbuf_mtod(out[0], uint8_t *), 1);
+			rte_pktmbuf_free_bulk(out, BURST);
 		}
 		rte_mempool_free(pool);
 		rte_free(filler);
@@ -315,7 +317,7 @@ test_ext_before_open(void **state)
 	close(fd);
 }
 
-/* EAL tells nobody: the first packet in it does. The owner has closed the file by then. */
+/* EAL tells nobody: the first packet in it does. */
 static void
 test_ext_after_open(void **state)
 {
@@ -328,6 +330,7 @@ test_ext_after_open(void **state)
 	(void)state;
 	p = map_memfd(8 * MIB, MFD_HUGETLB, &fd);
 	assert_refused_at(dev, pipeline, p);
+	assert_ok(rte_apir_stats_reset(dev, 0));
 	assert_int_equal(rte_extmem_register(p, 8 * MIB, NULL, 0, 2 * MIB), 0);
 	assert_works_at(dev, 0, pipeline, p + 3 * MIB);
 	assert_true(rte_apir_is_shared(dev, p, 8 * MIB));
