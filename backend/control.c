@@ -114,6 +114,18 @@ control_mem_begin(struct session *s)
 	return false;
 }
 
+bool
+control_mem_try(struct session *s)
+{
+	struct control *c = &s->ctl;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->attached && !c->quit && c->epoch == c->my_epoch)
+		return true;
+	pthread_mutex_unlock(&c->lock);
+	return false;
+}
+
 void
 control_mem_end(struct session *s)
 {

@@ -59,6 +59,8 @@ bool control_detach(struct session *s, bool restart, struct vring_dev *vr);
  * vhost thread waits for it.
  */
 bool control_mem_begin(struct session *s);
+/** The same without waiting: false also while the session is paused. */
+bool control_mem_try(struct session *s);
 void control_mem_end(struct session *s);
 
 /**

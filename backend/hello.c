@@ -94,7 +94,9 @@ make_queues(struct session *s, const struct apir_hello_req *req, struct apir_hel
 
 		if (s->xq[i] == NULL) {
 			pthread_mutex_lock(&be->exec_lock);
+			pthread_mutex_lock(&be->mem_lock);
 			s->xq[i] = be->ops->queue_create(be->dev, s->id, node, &err);
+			pthread_mutex_unlock(&be->mem_lock);
 			pthread_mutex_unlock(&be->exec_lock);
 		}
 		if (s->xq[i] == NULL)

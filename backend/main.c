@@ -23,6 +23,7 @@
 
 static struct backend be = {
 	.exec_lock = PTHREAD_MUTEX_INITIALIZER,
+	.mem_lock = PTHREAD_MUTEX_INITIALIZER,
 	.limit = LOG_LIMIT_INIT,
 };
 

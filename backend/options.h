@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "poll.h"
+#include "poller.h"
 
 #define OPTIONS_DEFAULT_SOCKET "/run/apir/apir0.sock"
 

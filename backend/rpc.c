@@ -84,31 +84,52 @@ exec_end(struct session *s)
 typedef enum apir_status (*piece_fn)(void *ctx, uint64_t done, uint8_t *va, uint64_t len,
 				     struct exec_err *err);
 
+/* One piece of range, of which done bytes are done. */
 static enum apir_status
-each_piece(struct session *s, const apir_range *range, piece_fn fn, void *ctx, struct exec_err *err)
+one_piece(struct session *s, const apir_range *range, uint64_t done, uint64_t len, piece_fn fn,
+	  void *ctx, struct exec_err *err)
+{
+	/* All of it each time: the table may have changed since the last piece. */
+	const struct mem_region *r = mem_find(&s->mem, range->addr, range->len);
+
+	if (r != NULL)
+		return fn(ctx, done, r->va + (range->addr - r->gpa) + done, len, err);
+	snprintf(err->text, sizeof(err->text),
+		 "range 0x%" PRIx64 "+%" PRIu64
+		 " is not within one region of the memory shared with the device",
+		 (uint64_t)range->addr, (uint64_t)range->len);
+	return APIR_S_FAULT;
+}
+
+/*
+ * With exec, under the executor's lock: that is taken first, because others hold it for long and the vhost thread
+ * waits for the memory's; but nobody who holds it waits for memory to come back.
+ */
+static enum apir_status
+each_piece(struct session *s, const apir_range *range, bool exec, piece_fn fn, void *ctx,
+	   struct exec_err *err)
 {
 	enum apir_status st = APIR_S_OK;
 	uint64_t done = 0;
 
 	do {
 		const uint64_t n = range->len - done < PIECE ? range->len - done : PIECE;
-		const struct mem_region *r = NULL;
 
-		if (control_mem_begin(s)) {
-			/* All of it each time: the table may have changed since the last piece. */
-			r = mem_find(&s->mem, range->addr, range->len);
-			if (r != NULL)
-				st = fn(ctx, done, r->va + (range->addr - r->gpa) + done, n, err);
+		if (exec)
+			exec_begin(s);
+		if (control_mem_try(s)) {
+			st = one_piece(s, range, done, n, fn, ctx, err);
+			done += n;
 			control_mem_end(s);
+			if (exec)
+				exec_end(s);
+			continue;
 		}
-		if (r == NULL) {
-			snprintf(err->text, sizeof(err->text),
-				 "range 0x%" PRIx64 "+%" PRIu64 " is not within one region of the memory "
-				 "shared with the device",
-				 (uint64_t)range->addr, (uint64_t)range->len);
-			return APIR_S_FAULT;
-		}
-		done += n;
+		if (exec)
+			exec_end(s);
+		if (!control_mem_begin(s))
+			return APIR_S_FAULT; /* the guest is gone: nobody reads this */
+		control_mem_end(s);
 	} while (done < range->len && st == APIR_S_OK);
 	return st;
 }
@@ -180,7 +201,7 @@ get_source(struct session *s, const apir_data *d, char **src, size_t *len, struc
 	if (d->form == APIR_DATA_INLINE)
 		memcpy(*src, d->apir_data_u.bytes.bytes_val, n);
 	else
-		st = each_piece(s, &d->apir_data_u.range, copy_piece, *src, err);
+		st = each_piece(s, &d->apir_data_u.range, false, copy_piece, *src, err);
 	if (st != APIR_S_OK)
 		free(*src);
 	return st;
@@ -300,7 +321,7 @@ apir_program_log_1_svc(apir_log_args args, apir_read_res *res, struct svc_req *r
 		struct log_piece piece = {.from = p->log + args.offset};
 		const apir_range range = {args.sink.apir_sink_u.range.addr, n};
 
-		st = each_piece(s, &range, log_out, &piece, &err);
+		st = each_piece(s, &range, false, log_out, &piece, &err);
 	}
 	if (st == APIR_S_OK)
 		res->n = n;
@@ -448,29 +469,20 @@ struct transfer {
 	uint64_t offset;
 };
 
-/* The executor's lock is taken inside the memory's, never the other way round: the vhost thread needs both in turn. */
 static enum apir_status
 write_piece(void *ctx, uint64_t done, uint8_t *va, uint64_t len, struct exec_err *err)
 {
 	struct transfer *t = ctx;
-	enum apir_status st;
 
-	exec_begin(t->s);
-	st = t->s->be->ops->buffer_write(t->b, t->offset + done, va, len, err);
-	exec_end(t->s);
-	return st;
+	return t->s->be->ops->buffer_write(t->b, t->offset + done, va, len, err);
 }
 
 static enum apir_status
 read_piece(void *ctx, uint64_t done, uint8_t *va, uint64_t len, struct exec_err *err)
 {
 	struct transfer *t = ctx;
-	enum apir_status st;
 
-	exec_begin(t->s);
-	st = t->s->be->ops->buffer_read(t->b, t->offset + done, va, len, err);
-	exec_end(t->s);
-	return st;
+	return t->s->be->ops->buffer_read(t->b, t->offset + done, va, len, err);
 }
 
 /* Checked whole, so that a range that ends outside changes nothing. */
@@ -503,10 +515,13 @@ apir_buffer_write_1_svc(apir_write_args args, apir_result *res, struct svc_req *
 	}
 	if (check_range(res, s->be->ops->buffer_size(b), args.offset, len) != APIR_S_OK)
 		return TRUE;
-	if (shared)
-		st = each_piece(s, &args.data.apir_data_u.range, write_piece, &t, &err);
-	else if (len > 0)
+	if (shared) {
+		st = each_piece(s, &args.data.apir_data_u.range, true, write_piece, &t, &err);
+	} else if (len > 0) {
+		exec_begin(s);
 		st = write_piece(&t, 0, (uint8_t *)args.data.apir_data_u.bytes.bytes_val, len, &err);
+		exec_end(s);
+	}
 	outcome(res, st, err.text);
 	return TRUE;
 }
@@ -530,11 +545,14 @@ apir_buffer_read_1_svc(apir_read_args args, apir_read_res *res, struct svc_req *
 	if (check_range(&res->result, res->total, args.offset, len) != APIR_S_OK)
 		return TRUE;
 	if (args.sink.form == APIR_DATA_SHARED) {
-		st = each_piece(s, &args.sink.apir_sink_u.range, read_piece, &t, &err);
+		st = each_piece(s, &args.sink.apir_sink_u.range, true, read_piece, &t, &err);
 	} else {
 		st = inline_room(res, len);
-		if (st == APIR_S_OK && len > 0)
+		if (st == APIR_S_OK && len > 0) {
+			exec_begin(s);
 			st = read_piece(&t, 0, (uint8_t *)res->bytes.bytes_val, len, &err);
+			exec_end(s);
+		}
 	}
 	if (st == APIR_S_OK)
 		res->n = len;

@@ -56,9 +56,9 @@ share_memory(struct session *s, unsigned int nb)
 
 	for (unsigned int i = 0; i < nb; i++)
 		r[i] = (struct exec_region){.va = s->mem.r[i].va, .size = s->mem.r[i].size};
-	pthread_mutex_lock(&be->exec_lock);
+	pthread_mutex_lock(&be->mem_lock);
 	st = be->ops->mem_set(be->dev, s->id, r, nb, &err);
-	pthread_mutex_unlock(&be->exec_lock);
+	pthread_mutex_unlock(&be->mem_lock);
 	if (st == APIR_S_OK)
 		return 0;
 	log_limited(&s->be->limit, LOG_ERR, "session %u: guest memory cannot be used by the device: %s",
@@ -340,7 +340,9 @@ session_free(struct session *s)
 
 		if (s->xq[i] != NULL) {
 			pthread_mutex_lock(&be->exec_lock);
+			pthread_mutex_lock(&be->mem_lock);
 			be->ops->queue_destroy(s->xq[i]);
+			pthread_mutex_unlock(&be->mem_lock);
 			pthread_mutex_unlock(&be->exec_lock);
 		}
 		if (q == NULL)

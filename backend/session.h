@@ -20,7 +20,7 @@
 #include "burst.h"
 #include "control.h"
 #include "objtab.h"
-#include "poll.h"
+#include "poller.h"
 
 #define SESSION_MAX_QUEUES (1 + APIR_MAX_DATA_QUEUES)
 
@@ -30,6 +30,7 @@ struct backend {
 	struct exec_dev *dev;
 	struct exec_info info;
 	pthread_mutex_t exec_lock; /**< an executor takes control calls from one thread at a time */
+	pthread_mutex_t mem_lock;  /**< and mem_set, queue_create, queue_destroy; taken inside exec_lock */
 	struct poll *poll;
 	struct log_limit limit;	   /**< of all lines that the guest can cause */
 	unsigned int max_queues;   /**< data queues of a session */

@@ -50,16 +50,16 @@ vring_open(struct vring_dev *vr, const struct mem_table *mem, const struct vring
 }
 
 /* The two event indices stand behind the rings. */
-static uint16_t *
+static _Atomic uint16_t *
 used_event(const struct vring_dev *vr)
 {
-	return &vr->avail->ring[vr->size];
+	return (_Atomic uint16_t *)&vr->avail->ring[vr->size];
 }
 
-static uint16_t *
+static _Atomic uint16_t *
 avail_event(const struct vring_dev *vr)
 {
-	return (uint16_t *)&vr->used->ring[vr->size];
+	return (_Atomic uint16_t *)(void *)&vr->used->ring[vr->size];
 }
 
 void
@@ -70,7 +70,7 @@ vring_notify(struct vring_dev *vr, uint16_t nb)
 	/* The used index must be visible before the guest's wish is read. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (vr->event_idx) {
-		const uint16_t event = VRING_READ(*used_event(vr));
+		const uint16_t event = atomic_load_explicit(used_event(vr), memory_order_relaxed);
 
 		if (!vring_need_event(event, vr->used_idx, (uint16_t)(vr->used_idx - nb)))
 			return;
@@ -86,7 +86,7 @@ void
 vring_want_kick(struct vring_dev *vr)
 {
 	if (vr->event_idx)
-		*(volatile uint16_t *)avail_event(vr) = vr->last_avail;
+		atomic_store_explicit(avail_event(vr), vr->last_avail, memory_order_relaxed);
 	else
 		*(volatile uint16_t *)&vr->used->flags = 0;
 	/* The wish must be visible before the available index is read again. */

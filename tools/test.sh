@@ -51,6 +51,8 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+export TMPDIR=$tmp/t # what the tests leave there is found
+mkdir "$TMPDIR"
 
 say() { printf '%4ds  %s\n' $((SECONDS - start)) "$*"; }
 # account NAME PASSED FAILED SKIPPED
@@ -130,7 +132,7 @@ left_behind() {
 		fi
 	done 2>/dev/null
 	orphan_hugepages
-	find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'apir-test-*' -newer "$tmp/started" | sed 's/^/folder left: /'
+	find "$TMPDIR" -mindepth 1 | sed 's/^/file left: /'
 	ip netns list 2>/dev/null | awk '/^apir-/ { print "network namespace left: " $1 }' |
 		comm -13 "$tmp/netns.before" -
 }
@@ -151,7 +153,6 @@ if [ -n "$deps" ]; then
 	tools/deps.sh | sed 's/^/      /'
 	[ "${PIPESTATUS[0]}" = 0 ] || fail "tools/deps.sh failed"
 fi
-touch "$tmp/started"
 hugepages_get $hugepages
 hugetlb_files >"$tmp/huge.before"
 ip netns list 2>/dev/null | awk '/^apir-/ { print "network namespace left: " $1 }' | sort >"$tmp/netns.before"

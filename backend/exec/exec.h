@@ -9,7 +9,8 @@
  * @file
  * Executors: what runs kernels. One ops table each; the rest of apird knows nothing of OpenCL.
  *
- * Threads: control calls (program, kernel, buffer, pipeline, mem) come from one thread at a time. submit and poll of one
+ * Threads: control calls (program, kernel, buffer, pipeline, queue_create, queue_destroy) come from one thread at a time.
+ * mem_set comes at the same time as those but for queue_create and queue_destroy: nobody's memory waits for a build. submit and poll of one
  * exec_queue come from one poll thread, at the same time as control calls and as other queues' threads. An object is
  * destroyed only when no burst in flight names it (the caller pauses the queues first).
  *

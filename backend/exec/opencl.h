@@ -334,6 +334,7 @@ struct exec_queue {
 	unsigned int depth;
 	uint32_t head, tail; /**< oldest in flight, next to fill; free-running */
 	uint64_t nb_errors;
+	char error[96]; /**< what the last one was */
 	int node;
 	struct ocl_burst burst[OCL_DEPTH];
 };

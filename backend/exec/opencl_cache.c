@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "opencl.h"
@@ -23,6 +24,8 @@
 #define ENTRY_MAX   (64ull << 20)  /* bytes of one */
 #define CACHE_MAGIC "APIRBIN1"
 #define SUFFIX	    ".bin"
+#define TEMPORARY   "new-"
+#define ORPHAN_S    3600
 
 struct entry_head {
 	char magic[8];
@@ -270,9 +273,15 @@ make_room(struct exec_dev *dev, uint64_t new_bytes)
 		while ((e = readdir(d)) != NULL) {
 			size_t len = strlen(e->d_name);
 
+			if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+				continue;
+			if (strncmp(e->d_name, TEMPORARY, strlen(TEMPORARY)) == 0 &&
+			    st.st_mtim.tv_sec + ORPHAN_S < time(NULL)) {
+				unlinkat(dirfd(d), e->d_name, 0); /* its writer died */
+				continue;
+			}
 			if (len < sizeof(SUFFIX) ||
-			    strcmp(e->d_name + len - strlen(SUFFIX), SUFFIX) != 0 ||
-			    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			    strcmp(e->d_name + len - strlen(SUFFIX), SUFFIX) != 0)
 				continue;
 			total += st.st_size;
 			if (oldest[0] == '\0' || st.st_mtim.tv_sec < oldest_st.st_mtim.tv_sec ||
@@ -309,7 +318,7 @@ ocl_cache_store(struct exec_dev *dev, const char *key, const struct ocl_cached *
 	make_room(dev, total);
 	if (entry_path(dev, key, &path) != 0)
 		return;
-	if (asprintf(&temp, "%s/new-XXXXXX", dev->cache_dir) < 0) {
+	if (asprintf(&temp, "%s/" TEMPORARY "XXXXXX", dev->cache_dir) < 0) {
 		free(path);
 		return;
 	}

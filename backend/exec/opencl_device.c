@@ -90,6 +90,17 @@ read_info(struct exec_dev *dev)
 	dev->max_constant = constant;
 }
 
+/* What a driver has to say of its own accord; it may come from a thread of the driver's. */
+static void CL_CALLBACK
+on_driver_message(const char *text, const void *data, size_t size, void *arg)
+{
+	struct exec_dev *dev = arg;
+
+	(void)data;
+	(void)size;
+	OCL_LOG(dev, LOG_WARNING, "OpenCL driver: %s", text);
+}
+
 struct exec_dev *
 ocl_device_make(const struct ocl_found *f, const struct exec_config *cfg, enum apir_copy_mode mode,
 		struct exec_err *err)
@@ -119,7 +130,7 @@ ocl_device_make(const struct ocl_found *f, const struct exec_config *cfg, enum a
 	dev->info.copy_mode = mode;
 	dev->info.synchronous = dev->sync;
 
-	dev->ctx = clCreateContext(props, 1, &dev->id, NULL, NULL, &e);
+	dev->ctx = clCreateContext(props, 1, &dev->id, on_driver_message, dev, &e);
 	if (dev->ctx == NULL) {
 		exec_err_set(err, ocl_status(e), "OpenCL device %u:%u '%s': no context: %s", f->p,
 			     f->d, f->name, ocl_strerror(e));

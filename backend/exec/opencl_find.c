@@ -125,11 +125,18 @@ ocl_find_all(struct ocl_found **list, struct exec_err *err)
 	return nb;
 }
 
+static bool
+is_pocl(const struct ocl_found *f, const char *name, const char *later_name)
+{
+	return strcmp(f->platform_name, "Portable Computing Language") == 0 &&
+	       (strncmp(f->name, name, strlen(name)) == 0 ||
+		strncmp(f->name, later_name, strlen(later_name)) == 0);
+}
+
 bool
 ocl_found_is_basic(const struct ocl_found *f)
 {
-	return strcmp(f->platform_name, "Portable Computing Language") == 0 &&
-	       (strncmp(f->name, "basic", 5) == 0 || strncmp(f->name, "cpu-minimal", 11) == 0);
+	return is_pocl(f, "basic-", "cpu-minimal-");
 }
 
 /* Order of preference of "auto": lower is better. */
@@ -162,6 +169,12 @@ matches(const struct ocl_found *f, const char *text)
 
 	if (sscanf(text, "%u:%u%n", &p, &d, &end) == 2 && text[end] == '\0')
 		return f->p == p && f->d == d;
+	/* PoCL's names before and after its version 4 mean the same devices. */
+	if (strcasecmp(text, "basic") == 0 && ocl_found_is_basic(f))
+		return true;
+	if (strcasecmp(text, "pthread") == 0 && !ocl_found_is_basic(f) &&
+	    is_pocl(f, "pthread-", "cpu-"))
+		return true;
 	return strcasestr(f->name, text) != NULL || strcasestr(f->platform_name, text) != NULL;
 }
 

@@ -41,6 +41,13 @@ choose_local(struct exec_dev *dev, const struct exec_stage *st, unsigned int ind
 				"stage %u, kernel '%s': its reqd_work_group_size(%zu, %zu, %zu) "
 				"has more than one dimension; packets have one",
 				index, name, demanded[0], demanded[1], demanded[2]);
+		if (demanded[0] > dev->info.max_work_group)
+			return exec_err_set(
+				err, APIR_S_INVAL,
+				"stage %u, kernel '%s': its reqd_work_group_size is %zu, the "
+				"device's largest is %llu",
+				index, name, demanded[0],
+				(unsigned long long)dev->info.max_work_group);
 		if (st->local_size != 0 && st->local_size != demanded[0])
 			return exec_err_set(
 				err, APIR_S_INVAL,

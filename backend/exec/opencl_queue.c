@@ -5,6 +5,7 @@
 /* Queues: bursts to the device and back. submit and poll are the hot path. */
 
 #include <numa.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -181,9 +182,10 @@ static enum apir_status
 failed(struct exec_queue *q, const char *what, cl_int e)
 {
 	q->nb_errors++;
+	snprintf(q->error, sizeof(q->error), "%s: %s", what, ocl_strerror(e));
 	if ((q->nb_errors & (q->nb_errors - 1)) == 0)
-		OCL_LOG(q->dev, LOG_ERR, "a burst failed: %s: %s (failure %llu of its queue)", what,
-			ocl_strerror(e), (unsigned long long)q->nb_errors);
+		OCL_LOG(q->dev, LOG_ERR, "a burst failed: %s (failure %llu of its queue)", q->error,
+			(unsigned long long)q->nb_errors);
 	return ocl_status(e) == APIR_S_NOMEM ? APIR_S_NOMEM : APIR_S_DEVICE;
 }
 
@@ -353,9 +355,9 @@ ocl_queue_warm(struct exec_dev *dev, struct exec_pipeline *p, struct exec_err *e
 			;
 	}
 	if (b->status != APIR_S_OK)
-		return exec_err_set(
-			err, b->status,
-			"the pipeline does not run on the device: its log has the reason "
-			"(too much local memory, registers or a work-group too large?)");
+		return exec_err_set(err, b->status,
+				    "the pipeline does not run on the device: %s (too much local "
+				    "memory, registers, or too large a work-group?)",
+				    dev->warm->error);
 	return APIR_S_OK;
 }

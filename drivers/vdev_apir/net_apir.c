@@ -178,12 +178,12 @@ apir_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	return 0;
 }
 
-/* What runs the kernels, in the place where a NIC tells its firmware. */
+/* What runs the kernels, where a NIC tells its firmware. At most 31 characters, as many as testpmd shows. */
 static int
 apir_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size)
 {
 	const struct rte_apir_info *info = &apir_port_of(dev)->info;
-	int len = snprintf(text, size, "apird, %s, %s, %s", info->executor, info->device,
+	int len = snprintf(text, size, "apird, %.10s, %s", info->executor,
 			   info->zero_copy ? "zero copy" : "staged copy");
 
 	if (len < 0)

@@ -152,6 +152,7 @@ struct apir_port {
 	_Atomic bool overdue; /**< of the data path: a burst is overdue, tell the thread once */
 	uint64_t tried_inode; /**< socket that was tried last, 0: none; of one thread at a time */
 	uint64_t tried_at;    /**< cycles */
+	char failure[512];    /**< of the link thread: why it could not connect, as last logged */
 	apir_ctr lost;	      /**< times the back-end went */
 	apir_ctr reconnects;
 	apir_ctr timeouts;

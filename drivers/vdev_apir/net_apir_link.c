@@ -3,6 +3,8 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -109,6 +111,16 @@ take_back(struct apir_port *port, bool polled)
 	return empty;
 }
 
+/* The thread tries again and again: each reason is logged when it is new. */
+static void
+log_failure(struct apir_port *port, const char *why)
+{
+	if (strcmp(port->failure, why) == 0)
+		return;
+	snprintf(port->failure, sizeof(port->failure), "%s", why);
+	APIR_PORT_LOG(port, WARNING, "not connected yet: %s", why);
+}
+
 /* The lock is not held. Returns the new state of the link. */
 static enum apir_link_state
 connect_again(struct apir_port *port, uint32_t *pipeline)
@@ -119,8 +131,10 @@ connect_again(struct apir_port *port, uint32_t *pipeline)
 		if (!apir_link_worth_a_try(port))
 			return APIR_LINK_LOST;
 		ret = rte_apir_reconnect(port->dev_id);
-		if (ret != 0 && ret != -EALREADY)
+		if (ret != 0 && ret != -EALREADY) {
+			log_failure(port, rte_apir_last_error());
 			return APIR_LINK_LOST;
+		}
 		apir_ctr_add(&port->reconnects, 1);
 	}
 	if (apir_kernel_build(port, pipeline) == 0)
@@ -155,6 +169,7 @@ recover(struct apir_port *port, bool polled)
 	if (next != APIR_LINK_OK)
 		return;
 	port->pipeline = pipeline;
+	port->failure[0] = '\0';
 	atomic_store_explicit(&port->overdue, false, memory_order_relaxed);
 	if (port->started)
 		open_queues(port);

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The apir authors
  */
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 /* Between two looks at everything. */
 #define TICK_US	      5000
 #define RETRY_SECONDS 0.1
+#define STALL_SECONDS 3
 #define ERR_LEN	      65536 /* a build log has room */
 
 struct control {
@@ -24,8 +26,9 @@ struct control {
 	struct totals before;	 /* of the last statistics */
 	struct run_info info;
 	double start, last_stats, last_packet, last_try;
-	uint64_t last_rx;
-	bool lost, hung_told, error_told, failed, finished;
+	double last_progress;
+	uint64_t last_rx, last_done;
+	bool lost, stall_told, error_told, failed, finished;
 	char err[ERR_LEN];
 };
 
@@ -103,6 +106,15 @@ control_create(struct app *app, char *err, size_t err_len)
 	return 0;
 }
 
+/* At the end: what they have on the device ends with the session, whether it still answers or not. */
+static void
+drop_tables(struct app *app, struct tables *t)
+{
+	if (t != NULL)
+		t->on_gpu = false;
+	tables_free(app, t);
+}
+
 void
 control_free(struct app *app)
 {
@@ -111,9 +123,9 @@ control_free(struct app *app)
 	if (c == NULL)
 		return;
 	atomic_store(&app->tables, NULL);
-	tables_free(app, c->current);
-	tables_free(app, c->retiring);
-	tables_free(app, c->past);
+	drop_tables(app, c->current);
+	drop_tables(app, c->retiring);
+	drop_tables(app, c->past);
 	rules_free(c->rules);
 	free(c);
 	app->control = NULL;
@@ -229,11 +241,6 @@ watch_device(struct app *app, double t)
 		c->error_told = true;
 		complain("the device failed on a burst: %s", rte_apir_status_str(status - 1));
 	}
-	if (state == RTE_APIR_HUNG && !c->hung_told) {
-		c->hung_told = true;
-		complain("apird at %s does not answer; its packets stay with it until it ends",
-			 app->opt.path);
-	}
 	if (state != RTE_APIR_LOST)
 		return;
 	if (!c->lost) {
@@ -269,6 +276,15 @@ watch_traffic(struct app *app, double t)
 
 	stats_collect(app, &sum);
 	all_done = sum.rx == sum.tx + sum.dropped;
+	if (all_done || c->lost || c->last_done != sum.tx + sum.dropped) {
+		c->last_done = sum.tx + sum.dropped;
+		c->last_progress = t;
+		c->stall_told = false;
+	} else if (!c->stall_told && t - c->last_progress >= STALL_SECONDS) {
+		c->stall_told = true;
+		complain("apird at %s does not answer: %" PRIu64 " packets wait", app->opt.path,
+			 sum.rx - sum.tx - sum.dropped);
+	}
 	if (sum.rx != c->last_rx || !all_done || c->lost) {
 		c->last_rx = sum.rx;
 		c->last_packet = t;
@@ -290,7 +306,7 @@ control_run(struct app *app)
 	struct control *c = app->control;
 	double t = now();
 
-	c->start = c->last_stats = c->last_packet = t;
+	c->start = c->last_stats = c->last_packet = c->last_progress = t;
 	while (!quit && !c->finished && !c->failed) {
 		usleep(TICK_US);
 		t = now();

@@ -8,10 +8,10 @@
 
 #include <rte_errno.h>
 #include <rte_ether.h>
-#include <rte_ip.h>
 #include <rte_lpm.h>
 #include <rte_lpm6.h>
 
+#include "compat.h"
 #include "cpu.h"
 
 struct cpu_fib {
@@ -110,7 +110,7 @@ create6(struct cpu_fib *fib, const char *name)
 	for (i = has_default(list); i < list->nb; i++) {
 		const struct route *r = &list->routes[i];
 
-		ret = rte_lpm6_add(fib->lpm6, r->addr, r->depth, i);
+		ret = rte_lpm6_add(fib->lpm6, LPM6_ADDR(r->addr), r->depth, i);
 		if (ret < 0)
 			return ret;
 	}
@@ -235,7 +235,7 @@ check6(const struct cpu_fib *fib, const uint8_t *frame, const uint8_t *ip, uint3
 		return L3FWD_DROP_GROUP;
 	if (ip[7] <= 1)
 		return L3FWD_DROP_TTL;
-	if (rte_lpm6_lookup(fib->lpm6, dst, &hop) == 0)
+	if (rte_lpm6_lookup(fib->lpm6, LPM6_ADDR(dst), &hop) == 0)
 		*route = fib->rules->v4.nb + hop;
 	else if (has_default(&fib->rules->v6))
 		*route = fib->rules->v4.nb;

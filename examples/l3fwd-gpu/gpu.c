@@ -93,6 +93,7 @@ gpu_open(struct gpu *gpu, const struct options *opt, uint16_t nb_queue_pairs, ch
 		.max_burst = opt->burst,
 		.max_segs = RTE_MIN(RTE_MAX(opt->burst, MIN_SEGS), MAX_SEGS),
 		.socket_id = SOCKET_ID_ANY,
+		.build_timeout_ms = 30000,
 	};
 
 	find_source(gpu, opt->kernel);

@@ -17,9 +17,9 @@
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <rte_version.h>
 
 #include "app.h"
+#include "compat.h"
 #include "control.h"
 #include "ports.h"
 #include "stats.h"
@@ -60,49 +60,11 @@ complain(const char *fmt, ...)
 }
 
 /* Not on an lcore: those are for packets. */
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
-typedef rte_thread_t control_thread;
-
-static uint32_t
-control_main(void *arg)
+THREAD_MAIN(control_main, arg)
 {
 	control_run(arg);
-	return 0;
+	THREAD_RETURN;
 }
-
-static int
-control_start(control_thread *thread)
-{
-	return rte_thread_create_control(thread, "l3fwd-ctl", control_main, &app);
-}
-
-static void
-control_join(control_thread thread)
-{
-	rte_thread_join(thread, NULL);
-}
-#else
-typedef pthread_t control_thread;
-
-static void *
-control_main(void *arg)
-{
-	control_run(arg);
-	return NULL;
-}
-
-static int
-control_start(control_thread *thread)
-{
-	return rte_ctrl_thread_create(thread, "l3fwd-ctl", NULL, control_main, &app);
-}
-
-static void
-control_join(control_thread thread)
-{
-	pthread_join(thread, NULL);
-}
-#endif
 
 static int
 open_device(char *err, size_t err_len)
@@ -119,15 +81,15 @@ open_device(char *err, size_t err_len)
 static int
 forward(void)
 {
-	control_thread thread;
+	aside_thread thread;
 
-	if (control_start(&thread) != 0) {
+	if (thread_create_aside(&thread, "l3fwd-ctl", control_main, &app) != 0) {
 		complain("the control thread does not start");
 		return -1;
 	}
 	rte_eal_mp_remote_launch(worker_main, &app, CALL_MAIN);
 	rte_eal_mp_wait_lcore();
-	control_join(thread);
+	thread_join_aside(thread);
 	return 0;
 }
 

@@ -16,6 +16,8 @@
 
 /* Longest line: an IPv6 rule needs 60 bytes, comments may be longer. */
 #define LINE_LEN 4096
+/* Prefixes that are there twice and are told one by one. */
+#define MAX_WARNINGS 10
 
 /* State of the file being read. */
 struct reader {
@@ -195,28 +197,36 @@ route_name(const struct route *r, unsigned int addr_len, char *text, size_t len)
 	return text;
 }
 
+/* Which prefixes are there twice: of a long list of them only the first. */
+static void
+warn_twin(const struct reader *rd, const struct route *r, const struct route *earlier, uint32_t n,
+	  void (*warn)(const char *text))
+{
+	char name[64], text[512];
+
+	if (warn == NULL || n > MAX_WARNINGS)
+		return;
+	if (n == MAX_WARNINGS)
+		snprintf(text, sizeof(text), "%s: more prefixes are there twice", rd->file);
+	else
+		snprintf(text, sizeof(text), "%s:%u: %s is on line %u already: this one counts",
+			 rd->file, r->line, route_name(r, rd->list->addr_len, name, sizeof(name)),
+			 earlier->line);
+	warn(text);
+}
+
 static void
 sort_unique(struct reader *rd, void (*warn)(const char *text))
 {
 	struct route_list *list = rd->list;
-	char name[64], text[512];
-	uint32_t i, kept = 0;
+	uint32_t i, kept = 0, twins = 0;
 
 	qsort(list->routes, list->nb, sizeof(*list->routes), compare_with_line);
 	for (i = 0; i < list->nb; i++) {
 		struct route *r = &list->routes[i];
 
-		if (kept > 0 && route_compare(&list->routes[kept - 1], r) == 0) {
-			kept--;
-			if (warn != NULL) {
-				snprintf(text, sizeof(text),
-					 "%s:%u: %s is on line %u already: this one counts",
-					 rd->file, r->line,
-					 route_name(r, list->addr_len, name, sizeof(name)),
-					 list->routes[kept].line);
-				warn(text);
-			}
-		}
+		if (kept > 0 && route_compare(&list->routes[kept - 1], r) == 0)
+			warn_twin(rd, r, &list->routes[--kept], twins++, warn);
 		list->routes[kept++] = *r;
 	}
 	list->nb = kept;

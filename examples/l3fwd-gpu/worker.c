@@ -7,11 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
 #include "worker.h"
+
+/* How long the device may be silent at the end before its packets are given up. */
+#define DRAIN_SECONDS 3
 
 static void
 drop(struct worker *w, struct rte_mbuf *m, enum l3fwd_drop reason)
@@ -238,23 +242,23 @@ gpu_round(struct worker *w, bool stop)
 	return busy;
 }
 
-/* At the end: give up what cannot reach the device any more. Returns true when nothing is left to wait for. */
+/* At the end: true when there is nothing left to wait for. What cannot reach the device any more is given up. */
 static bool
 gpu_drained(struct worker *w)
 {
 	const enum rte_apir_state state = rte_apir_state(w->app->gpu.dev);
+	const bool hung = state == RTE_APIR_HUNG || rte_get_timer_cycles() - w->last_busy >
+							    DRAIN_SECONDS * rte_get_timer_hz();
 	unsigned int i;
 
-	if (w->cur == NULL || state != RTE_APIR_RUNNING) {
+	if (w->cur == NULL || state != RTE_APIR_RUNNING || hung) {
 		for (i = 0; i < w->nb_pend; i++)
 			drop(w, w->pend[i], L3FWD_DROP_DEVICE_LOST);
 		w->nb_pend = 0;
 	}
-	if (state == RTE_APIR_HUNG) {
+	if (hung)
 		atomic_store(&w->stuck, w->in_flight);
-		return true;
-	}
-	return w->nb_pend == 0 && w->in_flight == 0;
+	return hung || (w->nb_pend == 0 && w->in_flight == 0);
 }
 
 /* The CPU --------------------------------------------------------------------- */
@@ -290,6 +294,8 @@ worker_run(struct worker *w)
 			busy = gpu_round(w, stop);
 		else
 			busy = !stop && cpu_round(w);
+		if (busy || !stop)
+			w->last_busy = rte_get_timer_cycles();
 		/* Polls on, but lets others run where they share this core. */
 		if (!busy)
 			sched_yield();

@@ -30,6 +30,7 @@ struct worker {
 	struct rte_mbuf *pend[MAX_BURST]; /* received, not yet with the device */
 	unsigned int nb_pend;
 	uint64_t in_flight; /* packets with the device */
+	uint64_t last_busy; /* timer cycles: when something last happened */
 
 	/*
 	 * Routes are replaced as in RCU: packets are enqueued with the current tables, while up to prev_left

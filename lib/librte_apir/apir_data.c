@@ -12,8 +12,8 @@
 #include "apir_objects.h"
 
 /*
- * Calls that move data. Little of it travels in the call; more is named by address, where the device can see it: the
- * caller's own memory if it is shared, else a buffer of ours that is.
+ * Calls that move data. Little of it travels in the call; more is named by address, where the
+ * device can see it: the caller's own memory if it is shared, else a buffer of ours that is.
  */
 
 #define INLINE_MAX 8192u /* above, a copy into the call costs more than naming shared memory */
@@ -93,7 +93,10 @@ log_line(const char *log, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
-/* After a failed build: its log to the caller, its first error to the error text, and the program is destroyed. */
+/*
+ * After a failed build: its log to the caller, its first error to the error text, and the program
+ * is destroyed.
+ */
 static void
 build_failed(struct apir_dev *dev, CLIENT *clnt, const apir_program_res *res, char **log)
 {

@@ -321,7 +321,10 @@ end_burst(struct apir_qp *qp)
 	apir_count(&qp->deq_bursts, 1);
 }
 
-/* The device is lost: count what was gathered for it as submitted, so that it comes back like the rest. */
+/*
+ * The device is lost: count what was gathered for it as submitted, so that it comes back like the
+ * rest.
+ */
 static bool __attribute__((cold, noinline)) adopt_gathered(struct apir_qp *qp)
 {
 	uint16_t n;
@@ -369,13 +372,19 @@ next_burst(struct apir_qp *qp, bool lost)
 	}
 	if (likely(!lost))
 		return false;
-	/* the device went before it answered: nobody writes to these packets any more, and the ring has no more to say */
+	/*
+	 * the device went before it answered: nobody writes to these packets any more, and the ring
+	 * has no more to say
+	 */
 	qp->broken = true;
 	begin_burst(qp, n, APIR_S_LOST, NULL);
 	return true;
 }
 
-/* The device can write verdicts while we read them: one load each, and what it means is checked after. */
+/*
+ * The device can write verdicts while we read them: one load each, and what it means is checked
+ * after.
+ */
 static inline uint64_t
 load_verdict(const struct apir_verdict *v)
 {

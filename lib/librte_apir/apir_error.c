@@ -13,11 +13,24 @@ RTE_LOG_REGISTER(apir_logtype, lib.apir, NOTICE);
 /* Plain thread-local storage: threads that EAL does not know get an error text too. */
 static __thread char err_text[TEXT_LEN];
 static __thread bool err_set;
+static __thread bool err_quiet;
 
 void
 apir_err_begin(void)
 {
 	err_set = false;
+}
+
+void
+apir_err_quiet(bool quiet)
+{
+	err_quiet = quiet;
+}
+
+static uint32_t
+err_level(void)
+{
+	return err_quiet ? RTE_LOG_DEBUG : RTE_LOG_ERR;
 }
 
 int
@@ -29,7 +42,7 @@ apir_err(int err, const char *fmt, ...)
 	vsnprintf(err_text, sizeof(err_text), fmt, ap);
 	va_end(ap);
 	err_set = true;
-	APIR_LOG(ERR, "%s\n", err_text);
+	rte_log(err_level(), apir_logtype, "apir: %s\n", err_text);
 	return -err;
 }
 
@@ -44,7 +57,7 @@ apir_err_core(int ret, const char *fmt, ...)
 	vsnprintf(err_text, sizeof(err_text), fmt, ap);
 	va_end(ap);
 	err_set = true;
-	APIR_LOG(ERR, "%s\n", err_text);
+	rte_log(err_level(), apir_logtype, "apir: %s\n", err_text);
 	return ret;
 }
 
@@ -52,7 +65,6 @@ void
 apir_env_vlog(const struct apir_env *env, enum apir_log_level level, const char *fmt, va_list ap)
 {
 	static const uint32_t levels[] = {
-		[APIR_LOG_ERR] = RTE_LOG_ERR,
 		[APIR_LOG_WARNING] = RTE_LOG_WARNING,
 		[APIR_LOG_INFO] = RTE_LOG_INFO,
 		[APIR_LOG_DEBUG] = RTE_LOG_DEBUG,
@@ -61,7 +73,8 @@ apir_env_vlog(const struct apir_env *env, enum apir_log_level level, const char 
 
 	RTE_SET_USED(env);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	rte_log(levels[level], apir_logtype, "apir: %s\n", text);
+	rte_log(level == APIR_LOG_ERR ? err_level() : levels[level], apir_logtype, "apir: %s\n",
+		text);
 	if (level == APIR_LOG_ERR) {
 		/* what the core says of an error is what the caller wants to read */
 		snprintf(err_text, sizeof(err_text), "%s", text);

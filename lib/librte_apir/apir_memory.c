@@ -49,7 +49,10 @@ dma_addr(const struct apir_env *env, const void *p)
 	return (uintptr_t)p;
 }
 
-/* The transport asks while it starts: apir_memory_attach() holds the locks, and publishes what was told. */
+/*
+ * The transport asks while it starts: apir_memory_attach() holds the locks, and publishes what was
+ * told.
+ */
 static int
 mem_regions(const struct apir_env *env, struct apir_mem_region *regions, unsigned int max)
 {
@@ -126,8 +129,8 @@ same_regions(const struct apir_dev *dev, const struct apir_mem_region *r, unsign
 }
 
 /*
- * Tell one device. What goes must be refused by the data path before the device loses it, what comes may be used only
- * when the device has it.
+ * Tell one device. What goes must be refused by the data path before the device loses it, what
+ * comes may be used only when the device has it.
  */
 static int
 update_device(struct apir_dev *dev, const struct apir_mem_region *regions, unsigned int nb,
@@ -239,8 +242,9 @@ knows(const struct apir_dev *dev, uintptr_t addr)
 }
 
 /*
- * rte_extmem_register() gives no event, and a device may have missed one. So memory that EAL knows and the device does
- * not is looked at once more, when a packet lies in it; once a second if that leads to nothing.
+ * rte_extmem_register() gives no event, and a device may have missed one. So memory that EAL knows
+ * and the device does not is looked at once more, when a packet lies in it; once a second if that
+ * leads to nothing.
  */
 void
 apir_memory_refresh(struct apir_dev *dev, uintptr_t addr)

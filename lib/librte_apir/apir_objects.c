@@ -35,7 +35,10 @@ apir_call_check(struct apir_dev *dev, enum clnt_stat st, const apir_result *res,
 	if (st != RPC_SUCCESS) {
 		err = apir_clnt_errno(st);
 		if (st == RPC_TIMEDOUT || st == RPC_CANTSEND) {
-			/* The answer may still come, into memory that others use by then: end the session first. */
+			/*
+			 * The answer may still come, into memory that others use by then: end the
+			 * session first.
+			 */
 			apir_err(err,
 				 "device %u: %s was not answered within %u ms "
 				 "(rte_apir_conf.build_timeout_ms): "
@@ -44,6 +47,10 @@ apir_call_check(struct apir_dev *dev, enum clnt_stat st, const apir_result *res,
 			apir_dev_fail(dev);
 			return -err;
 		}
+		if (err == ENODEV)
+			return apir_err(err,
+					"device %u: %s: the back-end at %s went before it answered",
+					dev->id, what, dev->conf.path);
 		return apir_err(err, "device %u: %s: %s", dev->id, what, clnt_sperrno(st));
 	}
 	if (res->status == APIR_S_OK)

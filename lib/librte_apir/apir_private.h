@@ -15,8 +15,8 @@
  *  3. guards of a queue pair: see struct apir_qp;
  *  4. EAL's memory lock;
  *  5. the memory lock (apir_memory.c): devices that follow EAL's memory.
- * EAL calls the memory event callback with its own lock held, and any rte_malloc() may wait for that one. So nobody
- * allocates from EAL under 5, and the callback takes nothing but 5.
+ * EAL calls the memory event callback with its own lock held, and any rte_malloc() may wait for
+ * that one. So nobody allocates from EAL under 5, and the callback takes nothing but 5.
  */
 
 #include <pthread.h>
@@ -45,11 +45,19 @@ extern int apir_logtype;
 
 /* apir_error.c ------------------------------------------------------------ */
 
-/** Forget whether the calling thread has an error text of this call: first thing of each API function. */
+/**
+ * Forget whether the calling thread has an error text of this call: first thing of each API
+ * function.
+ */
 void apir_err_begin(void);
+/** Errors of the calling thread go to the debug log: it tries again and again. */
+void apir_err_quiet(bool quiet);
 /** Set the calling thread's error text and log it. Returns -err. */
 int apir_err(int err, const char *fmt, ...) __rte_format_printf(2, 3);
-/** The core failed with ret (negative): keep the text it logged in this call, or set this one. Returns ret. */
+/**
+ * The core failed with ret (negative): keep the text it logged in this call, or set this one.
+ * Returns ret.
+ */
 int apir_err_core(int ret, const char *fmt, ...) __rte_format_printf(2, 3);
 /** Log function of struct apir_env. */
 void apir_env_vlog(const struct apir_env *env, enum apir_log_level level, const char *fmt,
@@ -69,8 +77,9 @@ struct apir_spans {
 };
 
 /**
- * What is shared, read without a lock. Two copies: the one that gen names is valid, the writer fills the other and
- * then moves gen. A reader that sees gen move reads again; it never waits for the writer.
+ * What is shared, read without a lock. Two copies: the one that gen names is valid, the writer
+ * fills the other and then moves gen. A reader that sees gen move reads again; it never waits for
+ * the writer.
  */
 struct apir_mem_table {
 	_Atomic uint32_t gen;
@@ -125,11 +134,12 @@ struct apir_dev;
 /**
  * A queue pair.
  *
- * Guards: each side of the data path sets its guard for the time of one call and leaves at once if it is set
- * already. Control sets both before it resets or frees the ring; the dequeue side sets the enqueue side's to take back what
- * was gathered for a device that is lost. The application's rule (one thread a side) keeps two data
- * threads apart, but it cannot know when the back-end goes: the guards are what keeps control and data path apart. An atomic
- * exchange of a line the thread owns costs a few nanoseconds a burst.
+ * Guards: each side of the data path sets its guard for the time of one call and leaves at once if
+ * it is set already. Control sets both before it resets or frees the ring; the dequeue side sets
+ * the enqueue side's to take back what was gathered for a device that is lost. The application's
+ * rule (one thread a side) keeps two data threads apart, but it cannot know when the back-end goes:
+ * the guards are what keeps control and data path apart. An atomic exchange of a line the thread
+ * owns costs a few nanoseconds a burst.
  */
 struct apir_qp {
 	/* enqueue side */
@@ -165,8 +175,8 @@ struct apir_qp {
 	uint16_t max_burst, max_segs, mask;
 	bool multi_seg; /**< the device takes packets of several segments */
 	/**
-	 * Twins of the slots, in memory of our own: what the device could overwrite is never read back as a pointer.
-	 * The packets of burst n begin at slot_mbufs[(n & mask) * max_burst].
+	 * Twins of the slots, in memory of our own: what the device could overwrite is never read
+	 * back as a pointer. The packets of burst n begin at slot_mbufs[(n & mask) * max_burst].
 	 */
 	struct rte_mbuf **slot_mbufs;
 	uint16_t *slot_pkts;
@@ -249,9 +259,13 @@ struct apir_dev *apir_dev_lock(uint16_t dev_id);
 /** The same, running. */
 struct apir_dev *apir_dev_lock_running(uint16_t dev_id);
 void apir_dev_unlock(struct apir_dev *dev);
-/** A queue's ring is broken (any thread, data path too): have the service thread stop the transport. */
+/**
+ * A queue's ring is broken (any thread, data path too): have the service thread stop the transport.
+ */
 void apir_dev_break(struct apir_dev *dev);
-/** A control call was not answered, lock held: the session is of no more use. Stops the transport. */
+/**
+ * A control call was not answered, lock held: the session is of no more use. Stops the transport.
+ */
 void apir_dev_fail(struct apir_dev *dev);
 
 static inline int
@@ -262,7 +276,10 @@ apir_dev_state(const struct apir_dev *dev)
 
 /* apir_link.c ---------------------------------------------------------------- */
 
-/** Connect dev, whose queues exist, and agree on everything. After a failure call apir_link_stop(), too. */
+/**
+ * Connect dev, whose queues exist, and agree on everything. After a failure call apir_link_stop(),
+ * too.
+ */
 int apir_link_up(struct apir_dev *dev);
 /** The device may be used. */
 void apir_link_run(struct apir_dev *dev);
@@ -294,10 +311,16 @@ void apir_memory_env(struct apir_dev *dev);
 /** First and last device of the process: follow EAL's memory events. */
 int apir_memory_init(void);
 void apir_memory_fini(void);
-/** Run connect(dev), which shares memory, with the memory held still; on 0 dev follows changes from then on. */
+/**
+ * Run connect(dev), which shares memory, with the memory held still; on 0 dev follows changes from
+ * then on.
+ */
 int apir_memory_attach(struct apir_dev *dev, int (*connect)(struct apir_dev *dev));
 void apir_memory_detach(struct apir_dev *dev);
-/** If EAL knows memory at addr that the device does not, tell the device: the caller reads the table again. */
+/**
+ * If EAL knows memory at addr that the device does not, tell the device: the caller reads the table
+ * again.
+ */
 void apir_memory_refresh(struct apir_dev *dev, uintptr_t addr);
 
 #endif /* APIR_PRIVATE_H */

@@ -7,9 +7,11 @@
 
 /**
  * @file
- * Which memory there is to share: EAL's own and what was registered with it, as a short list of regions.
+ * Which memory there is to share: EAL's own and what was registered with it, as a short list of
+ * regions.
  *
- * All functions run with EAL's memory held still and the memory lock taken (see apir_private.h), use malloc() only, and take no lock.
+ * All functions run with EAL's memory held still and the memory lock taken (see apir_private.h),
+ * use malloc() only, and take no lock.
  */
 
 #include <stdbool.h>
@@ -24,12 +26,16 @@ struct apir_region_list {
 	unsigned int nb, cap;
 };
 
-/** Append a region; joins it to the last one if it goes on there in memory and in the file. Returns 0 or -ENOMEM. */
+/**
+ * Append a region; joins it to the last one if it goes on there in memory and in the file. Returns
+ * 0 or -ENOMEM.
+ */
 int apir_region_add(struct apir_region_list *l, const struct apir_mem_region *r);
 
 /**
- * Bring the list down to max regions by closing the smallest holes between regions of one file: the device then sees
- * the hole as well, where nothing lies that anybody uses. Returns the number left, which is above max if that was not enough.
+ * Bring the list down to max regions by closing the smallest holes between regions of one file: the
+ * device then sees the hole as well, where nothing lies that anybody uses. Returns the number left,
+ * which is above max if that was not enough.
  */
 unsigned int apir_region_reduce(struct apir_region_list *l, unsigned int max);
 
@@ -51,8 +57,8 @@ int apir_regions_get(struct apir_mem_region *out, unsigned int max, const struct
 /** Begin a list: read where this process's memory comes from, when first needed. */
 void apir_extmem_begin(void);
 /**
- * Add the external memory at va to l: as what file it is found to be. Memory that is no shared mapping of a file is
- * left out, with one warning. Returns 0 or -ENOMEM.
+ * Add the external memory at va to l: as what file it is found to be. Memory that is no shared
+ * mapping of a file is left out, with one warning. Returns 0 or -ENOMEM.
  */
 int apir_extmem_add(struct apir_region_list *l, uintptr_t va, size_t len);
 /** End of the list: close files that no region names any more. */

@@ -12,8 +12,8 @@
 #include "apir_private.h"
 
 /*
- * Entries are never freed: a call on a device that another thread has just closed finds a closed device. The rest of an entry
- * is made when it is first used.
+ * Entries are never freed: a call on a device that another thread has just closed finds a closed
+ * device. The rest of an entry is made when it is first used.
  */
 struct apir_dev apir_devs[RTE_APIR_MAX_DEVS] = {
 	[0 ... RTE_APIR_MAX_DEVS - 1] =
@@ -88,12 +88,21 @@ struct apir_dev *
 apir_dev_lock_running(uint16_t dev_id)
 {
 	struct apir_dev *dev = apir_dev_lock(dev_id);
+	int state;
 
-	if (dev == NULL || apir_dev_state(dev) == RTE_APIR_RUNNING)
+	if (dev == NULL)
+		return NULL;
+	state = apir_dev_state(dev);
+	if (state == RTE_APIR_RUNNING)
 		return dev;
-	apir_err(ENODEV,
-		 "device %u has lost its back-end at %s: rte_apir_reconnect() connects it again",
-		 dev_id, dev->conf.path);
+	if (state == RTE_APIR_HUNG)
+		apir_err(ENODEV, "device %u: the back-end at %s hangs: end apird, then reconnect",
+			 dev_id, dev->conf.path);
+	else
+		apir_err(ENODEV,
+			 "device %u has lost its back-end at %s: rte_apir_reconnect() connects it "
+			 "again",
+			 dev_id, dev->conf.path);
 	pthread_mutex_unlock(&dev->lock);
 	return NULL;
 }
@@ -240,7 +249,10 @@ set_up(struct apir_dev *dev)
 		tear_down(dev);
 		return ret;
 	}
-	/* The back-end hangs and may write to the queues whenever it goes on: they cannot be freed before it dies. */
+	/*
+	 * The back-end hangs and may write to the queues whenever it goes on: they cannot be freed
+	 * before it dies.
+	 */
 	atomic_store(&dev->zombie, true);
 	return ret;
 }
@@ -385,7 +397,10 @@ rte_apir_reconnect(uint16_t dev_id)
 			       dev_id, dev->conf.path);
 	} else {
 		apir_qp_hold_all(dev);
+		/* callers repeat this until it works: the text is for them to log, once */
+		apir_err_quiet(true);
 		ret = connect_again(dev);
+		apir_err_quiet(false);
 		apir_qp_drop_all(dev);
 	}
 	apir_dev_unlock(dev);

@@ -7,8 +7,8 @@
 
 /**
  * @file
- * Every difference between the DPDK releases that apir builds with (22.11, 24.11, 25.11), in one place.
- * Other files name no version.
+ * Every difference between the DPDK releases that apir builds with (22.11, 24.11, 25.11), in one
+ * place. Other files name no version.
  */
 
 #include <rte_version.h>
@@ -19,7 +19,8 @@
 
 /*
  * 24.03: dev_supported_ptypes_get tells how many there are. Write its last parameter as
- * "struct rte_eth_dev *dev APIR_ETH_PTYPES_PARAM" and call APIR_ETH_PTYPES_COUNT(array) before returning.
+ * "struct rte_eth_dev *dev APIR_ETH_PTYPES_PARAM" and call APIR_ETH_PTYPES_COUNT(array) before
+ * returning.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
 #define APIR_ETH_PTYPES_PARAM	 , size_t *no_of_elements
@@ -30,9 +31,9 @@
 #endif
 
 /*
- * 25.11: the counters of each queue left struct rte_eth_stats for an argument of their own, which may be NULL. Write
- * the operation as "stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats APIR_ETH_QSTATS_PARAM)" and
- * store with APIR_ETH_QSTATS_SET(stats, q_ipackets, i, value).
+ * 25.11: the counters of each queue left struct rte_eth_stats for an argument of their own, which
+ * may be NULL. Write the operation as "stats_get(struct rte_eth_dev *dev, struct rte_eth_stats
+ * *stats APIR_ETH_QSTATS_PARAM)" and store with APIR_ETH_QSTATS_SET(stats, q_ipackets, i, value).
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 #define APIR_ETH_QSTATS_PARAM , struct eth_queue_stats *qstats
@@ -51,7 +52,9 @@
 	} while (0)
 #endif
 
-/* 24.11: rte_kvargs_process() refuses a key without a value; the old meaning has a name of its own. */
+/*
+ * 24.11: rte_kvargs_process() refuses a key without a value; the old meaning has a name of its own.
+ */
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
 #define apir_kvargs_process rte_kvargs_process_opt
 #else
@@ -79,6 +82,13 @@ typedef pthread_t apir_ctrl_thread;
 #define apir_ctrl_thread_create(thread, name, fn, arg) \
 	rte_ctrl_thread_create(thread, name, NULL, fn, arg)
 #define apir_ctrl_thread_join(thread) pthread_join(thread, NULL)
+#endif
+
+/* 24.11: rte_lpm6 and others take a struct for 16 bytes of IPv6 address. */
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
+#define APIR_IPV6(bytes) ((const struct rte_ipv6_addr *)(bytes))
+#else
+#define APIR_IPV6(bytes) ((const uint8_t *)(bytes))
 #endif
 
 #endif /* RTE_APIR_COMPAT_H */

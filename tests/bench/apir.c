@@ -119,32 +119,32 @@ apir_copy_mode(void)
 	return side.info.copy_mode;
 }
 
-/* Send set s whole. */
-static inline int
-burst_send(uint16_t dev, uint32_t pipeline, struct traffic *t, unsigned int s)
-{
-	uint16_t nb =
-		rte_apir_enqueue_burst(dev, QP, pipeline, t->sets[s].mbufs, (uint16_t)t->burst);
+/* Where a program keeps a burst between dequeue and enqueue. */
+static struct rte_mbuf *hand_mbufs[MAX_BURST];
+static struct rte_apir_verdict hand_verdicts[MAX_BURST];
 
-	if (likely(nb == t->burst))
+static inline int
+burst_send(uint16_t dev, uint32_t pipeline, struct rte_mbuf **mbufs, unsigned int burst)
+{
+	uint16_t nb = rte_apir_enqueue_burst(dev, QP, pipeline, mbufs, (uint16_t)burst);
+
+	if (likely(nb == burst))
 		return 0;
-	fprintf(stderr, "apir-bench: apir side: enqueue took %u of %u packets: %s\n", nb, t->burst,
+	fprintf(stderr, "apir-bench: apir side: enqueue took %u of %u packets: %s\n", nb, burst,
 		rte_strerror(rte_errno));
 	return -1;
 }
 
-/* Wait for set s whole. */
 static inline int
-burst_receive(uint16_t dev, struct traffic *t, unsigned int s)
+burst_receive(uint16_t dev, struct rte_mbuf **mbufs, struct rte_apir_verdict *verdicts,
+	      unsigned int burst)
 {
-	struct pkt_set *set = &t->sets[s];
 	unsigned int got = 0, polls = 0;
 	uint64_t deadline = 0;
 
-	while (got < t->burst) {
-		uint16_t nb = rte_apir_dequeue_burst(
-			dev, QP, set->mbufs + got, (struct rte_apir_verdict *)(set->verdicts + got),
-			(uint16_t)(t->burst - got));
+	while (got < burst) {
+		uint16_t nb = rte_apir_dequeue_burst(dev, QP, mbufs + got, verdicts + got,
+						     (uint16_t)(burst - got));
 
 		got += nb;
 		if (likely(nb > 0 || ++polls % POLLS_PER_CLOCK != 0))
@@ -154,13 +154,22 @@ burst_receive(uint16_t dev, struct traffic *t, unsigned int s)
 		if (rte_rdtsc() > deadline || rte_apir_state(dev) != RTE_APIR_RUNNING) {
 			fprintf(stderr,
 				"apir-bench: apir side: no packet back from apird (%u of %u)\n",
-				got, t->burst);
+				got, burst);
 			return -1;
 		}
 	}
-	set->applied++;
-	consume(set->verdicts, t->burst);
+	consume((const uint64_t *)verdicts, burst);
 	return 0;
+}
+
+/* One set's packets to its own arrays, where they are checked. */
+static inline int
+set_receive(uint16_t dev, struct traffic *t, unsigned int s)
+{
+	struct pkt_set *set = &t->sets[s];
+
+	set->applied++;
+	return burst_receive(dev, set->mbufs, (struct rte_apir_verdict *)set->verdicts, t->burst);
 }
 
 static inline unsigned int
@@ -169,30 +178,25 @@ advance(const struct traffic *t, unsigned int s)
 	return s + 1 == t->nb_sets ? 0 : s + 1;
 }
 
+/* In flight all the time: as many bursts as there are sets. nb is a multiple of their number. */
 static uint64_t
 apir_throughput(struct traffic *t, unsigned int nb)
 {
 	const uint32_t pipeline = side.pipelines[t->kernel];
-	const unsigned int ahead = RTE_MIN(nb, t->nb_sets);
 	const uint64_t start = rte_rdtsc();
-	unsigned int send = t->next, receive = t->next;
 
-	for (unsigned int i = 0; i < ahead; i++) {
-		if (burst_send(side.dev, pipeline, t, send) != 0)
+	for (unsigned int s = 0; s < t->nb_sets; s++)
+		if (burst_send(side.dev, pipeline, t->sets[s].mbufs, t->burst) != 0)
 			return 0;
-		send = advance(t, send);
-	}
-	for (unsigned int i = 0; i < nb; i++) {
-		if (burst_receive(side.dev, t, receive) != 0)
+	for (unsigned int i = 0; i < nb - t->nb_sets; i++)
+		if (burst_receive(side.dev, hand_mbufs, hand_verdicts, t->burst) != 0 ||
+		    burst_send(side.dev, pipeline, hand_mbufs, t->burst) != 0)
 			return 0;
-		receive = advance(t, receive);
-		if (i + ahead < nb) {
-			if (burst_send(side.dev, pipeline, t, send) != 0)
-				return 0;
-			send = advance(t, send);
-		}
+	for (unsigned int s = 0; s < t->nb_sets; s++) {
+		t->sets[s].applied += nb / t->nb_sets - 1;
+		if (set_receive(side.dev, t, s) != 0)
+			return 0;
 	}
-	t->next = receive;
 	return rte_rdtsc() - start;
 }
 
@@ -204,8 +208,8 @@ apir_latency(struct traffic *t, unsigned int nb, uint64_t *out)
 	for (unsigned int i = 0; i < nb; i++) {
 		const uint64_t start = rte_rdtsc();
 
-		if (burst_send(side.dev, pipeline, t, t->next) != 0 ||
-		    burst_receive(side.dev, t, t->next) != 0)
+		if (burst_send(side.dev, pipeline, t->sets[t->next].mbufs, t->burst) != 0 ||
+		    set_receive(side.dev, t, t->next) != 0)
 			return -1;
 		out[i] = rte_rdtsc() - start;
 		t->next = advance(t, t->next);
@@ -244,7 +248,7 @@ apir_side_cost(struct traffic *t, unsigned int nb, struct guest_cost *cost)
 
 		if (sent < nb && sent - received < t->nb_sets) {
 			start = rte_rdtsc_precise();
-			if (burst_send(side.dev, pipeline, t, send) != 0)
+			if (burst_send(side.dev, pipeline, t->sets[send].mbufs, t->burst) != 0)
 				return -1;
 			cost->enqueue += rte_rdtsc_precise() - start - clock;
 			send = advance(t, send);
@@ -277,7 +281,8 @@ apir_side_cost(struct traffic *t, unsigned int nb, struct guest_cost *cost)
 }
 
 int
-apir_first_packet(const char *path, const struct options *o, struct traffic *t, bool *retry)
+apir_first_packet(const char *path, const struct options *o, struct traffic *t,
+		  struct start_times *times, bool *retry)
 {
 	uint32_t program, pipeline;
 	uint16_t dev;
@@ -287,11 +292,17 @@ apir_first_packet(const char *path, const struct options *o, struct traffic *t, 
 	*retry = rc == -ENOENT || rc == -ECONNREFUSED;
 	if (rc != 0)
 		return *retry ? -1 : fail(path);
-	rc = -1;
-	if (program_create(dev, &program) == 0 &&
-	    pipeline_create(dev, program, o, t->kernel, &pipeline) == 0 &&
-	    burst_send(dev, pipeline, t, 0) == 0)
-		rc = burst_receive(dev, t, 0);
+	times->open = rte_rdtsc();
+	rc = program_create(dev, &program);
+	times->program = rte_rdtsc();
+	if (rc == 0)
+		rc = pipeline_create(dev, program, o, t->kernel, &pipeline);
+	times->pipeline = rte_rdtsc();
+	if (rc == 0)
+		rc = burst_send(dev, pipeline, t->sets[0].mbufs, t->burst);
+	if (rc == 0)
+		rc = set_receive(dev, t, 0);
+	times->packet = rte_rdtsc();
 	if (rte_apir_close(dev) != 0)
 		rc = fail("close");
 	return rc;

@@ -103,7 +103,10 @@ struct guest_cost {
 
 struct side {
 	const char *name;
-	/** Send nb bursts, as many in flight as the side can keep. @return TSC cycles, 0 on failure (printed) */
+	/**
+	 * Send nb bursts, a multiple of t->nb_sets, as many in flight as the side can keep.
+	 * @return TSC cycles, 0 on failure (printed)
+	 */
 	uint64_t (*throughput)(struct traffic *t, unsigned int nb);
 	/** Send nb bursts, one at a time; cycles of each in out. @return 0 or -1 (printed) */
 	int (*latency)(struct traffic *t, unsigned int nb, uint64_t *out);
@@ -128,8 +131,14 @@ const char *apir_device_name(void);
 const char *apir_copy_mode(void);
 /** nb bursts with the clock around each call. @return 0 or -1 */
 int apir_side_cost(struct traffic *t, unsigned int nb, struct guest_cost *cost);
-/** One burst through a fresh connection: open, build, send, receive, close. @return 0 or -1 (text printed unless retry) */
-int apir_first_packet(const char *path, const struct options *o, struct traffic *t, bool *retry);
+/** When (TSC) each step of the way to the first packet was done. */
+struct start_times {
+	uint64_t start, socket, open, program, pipeline, packet;
+};
+
+/** One burst through a fresh connection. @return 0 or -1 (printed unless retry: nobody listens yet) */
+int apir_first_packet(const char *path, const struct options *o, struct traffic *t,
+		      struct start_times *times, bool *retry);
 
 /* --- backend.c ----------------------------------------------------------------------------- */
 
@@ -168,8 +177,9 @@ struct cost_line {
 };
 
 struct extras {
-	double idle_cpu;	       /**< of one core, in percent; < 0: not measured */
-	double start_cold, start_warm; /**< seconds; < 0: not measured */
+	double idle_cpu; /**< of one core, in percent; < 0: not measured */
+	bool started;	 /**< the next two are valid */
+	struct start_times cold, cached;
 };
 
 /** How long a cache line takes from this thread's core to another and back, in nanoseconds; < 0 on failure. */

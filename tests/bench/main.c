@@ -61,7 +61,7 @@ eal_start(const struct options *o, unsigned int nb_mbufs)
 static int
 measure_all(const struct options *o, struct report *r, const struct backend *b)
 {
-	struct extras x = {-1, -1, -1};
+	struct extras x = {.idle_cpu = -1};
 
 	for (unsigned int c = 0; c < NB_CASES; c++)
 		for (unsigned int s = 0; o->cases[c] && s < o->nb_sizes; s++)

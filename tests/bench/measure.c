@@ -215,8 +215,8 @@ measure_cost(const struct options *o, struct cost_line *c)
 		dequeue[i] =
 			(double)cost.dequeue * 1e9 / (double)rte_get_tsc_hz() / (double)cost.pkts;
 	}
-	c->enqueue_ns = median(enqueue, rounds);
-	c->dequeue_ns = median(dequeue, rounds);
+	c->enqueue_ns = o->best ? extreme(enqueue, rounds, false) : median(enqueue, rounds);
+	c->dequeue_ns = o->best ? extreme(dequeue, rounds, false) : median(dequeue, rounds);
 	traffic_free(&t);
 	return rc;
 }
@@ -245,32 +245,27 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return remove(path);
 }
 
-/* From the start of apird to the first packet back, in seconds; < 0 on failure. */
-static double
-start_once(const struct options *o, const char *cache)
+static int
+start_once(const struct options *o, const char *cache, struct start_times *times)
 {
-	const uint64_t start = rte_rdtsc();
 	struct backend b;
 	struct traffic t;
 	bool retry = true;
-	double s = -1;
+	int rc = -1;
 
 	if (traffic_create(&t, CASE_HEADER, 64, 64, 1) != 0)
 		return -1;
+	times->start = rte_rdtsc();
 	if (backend_start(&b, o, native_device_spec(), cache) == 0 && backend_wait(&b) == 0) {
-		while (retry && backend_alive(&b)) {
-			if (apir_first_packet(b.socket, o, &t, &retry) == 0) {
-				s = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
-				break;
-			}
-			usleep(200);
-		}
+		times->socket = rte_rdtsc();
+		while (rc != 0 && retry && backend_alive(&b))
+			rc = apir_first_packet(b.socket, o, &t, times, &retry);
 	}
 	backend_stop(&b);
-	if (s >= 0 && traffic_check(&t, "apir") != 0)
-		s = -1;
+	if (rc == 0)
+		rc = traffic_check(&t, "apir");
 	traffic_free(&t);
-	return s;
+	return rc;
 }
 
 int
@@ -282,8 +277,8 @@ measure_start(const struct options *o, struct extras *x)
 		fprintf(stderr, "apir-bench: no temporary folder: %s\n", strerror(errno));
 		return -1;
 	}
-	x->start_cold = start_once(o, cache);
-	x->start_warm = x->start_cold < 0 ? -1 : start_once(o, cache);
+	if (start_once(o, cache, &x->cold) == 0 && start_once(o, cache, &x->cached) == 0)
+		x->started = true;
 	nftw(cache, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	return x->start_warm < 0 ? -1 : 0;
+	return x->started ? 0 : -1;
 }

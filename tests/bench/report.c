@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
+
 #include "bench.h"
 
 /* Issue 2, "Must reach". */
@@ -36,7 +38,7 @@ report_open(const struct options *o)
 
 	if (r == NULL)
 		return NULL;
-	r->extras = (struct extras){-1, -1, -1};
+	r->extras = (struct extras){.idle_cpu = -1};
 	/* The lines own stdout if they go there, so that a program can read it. */
 	r->table = o->json && o->json_file == NULL ? stderr : stdout;
 	if (o->json)
@@ -106,6 +108,24 @@ report_cost(struct report *r, const struct cost_line *c)
 	fflush(r->json);
 }
 
+static double
+seconds(uint64_t from, uint64_t to)
+{
+	return (double)(to - from) / (double)rte_get_tsc_hz();
+}
+
+static void
+report_start(struct report *r, const char *what, const struct start_times *t)
+{
+	fprintf(r->table, "%-8s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", what,
+		seconds(t->start, t->socket), seconds(t->socket, t->open),
+		seconds(t->open, t->program), seconds(t->program, t->pipeline),
+		seconds(t->pipeline, t->packet), seconds(t->start, t->packet));
+	if (r->json != NULL)
+		fprintf(r->json, "{\"measure\":\"start\",\"kernels\":\"%s\",\"seconds\":%.4f}\n",
+			what, seconds(t->start, t->packet));
+}
+
 void
 report_extras(struct report *r, const struct extras *x)
 {
@@ -117,15 +137,13 @@ report_extras(struct report *r, const struct extras *x)
 			fprintf(r->json, "{\"measure\":\"idle\",\"cpu_percent\":%.4f}\n",
 				x->idle_cpu);
 	}
-	if (x->start_warm >= 0) {
+	if (x->started) {
 		fprintf(r->table,
-			"\nstart of apird to first packet back: %.3f s with nothing cached, %.3f s "
-			"with cached kernels\n",
-			x->start_cold, x->start_warm);
-		if (r->json != NULL)
-			fprintf(r->json,
-				"{\"measure\":\"start\",\"cold_s\":%.4f,\"cached_s\":%.4f}\n",
-				x->start_cold, x->start_warm);
+			"\nstart of apird to first packet back, seconds\n%-8s %8s %8s %8s %8s %8s "
+			"%8s\n",
+			"kernels", "socket", "open", "program", "pipeline", "packet", "total");
+		report_start(r, "new", &x->cold);
+		report_start(r, "cached", &x->cached);
 	}
 }
 
@@ -184,9 +202,9 @@ report_check(struct report *r)
 	if (x->idle_cpu >= MUST_IDLE_PERCENT)
 		missed(r, "idle apird: %.2f %% of a core, must be < %.0f %%", x->idle_cpu,
 		       MUST_IDLE_PERCENT);
-	if (x->start_warm >= MUST_START_S)
+	if (x->started && seconds(x->cached.start, x->cached.packet) >= MUST_START_S)
 		missed(r, "start to first packet with cached kernels: %.2f s, must be < %.0f s",
-		       x->start_warm, MUST_START_S);
+		       seconds(x->cached.start, x->cached.packet), MUST_START_S);
 	if (r->missed == 0)
 		fprintf(r->table, "all that must be reached is reached\n");
 	return r->missed;

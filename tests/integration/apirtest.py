@@ -128,7 +128,8 @@ def environment(preload=False, **more):
         env["LSAN_OPTIONS"] = f"suppressions={supp}:print_suppressions=0:exitcode={SANITIZER_EXIT}"
         env["UBSAN_OPTIONS"] = f"print_stacktrace=1:halt_on_error=1:exitcode={SANITIZER_EXIT}"
         if preload:
-            env["LD_PRELOAD"] = _libasan()
+            # ASan's stand-ins for XDR functions look for the real ones once, at start: libtirpc must be there by then.
+            env["LD_PRELOAD"] = _libasan() + ":libtirpc.so.3"
     env.update(more)
     return env
 
@@ -518,8 +519,14 @@ class TestCase(unittest.TestCase):
         return thing
 
 
+def _terminated(_signo, _frame):
+    # Not sys.exit(): unittest would take it for an error of the test and go on.
+    _cleanup()
+    os._exit(143)
+
+
 def main():
     """Run the tests of the calling file."""
-    # meson's timeout sends SIGTERM: leave through atexit.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # meson's timeout sends SIGTERM.
+    signal.signal(signal.SIGTERM, _terminated)
     unittest.main(module="__main__", verbosity=2)

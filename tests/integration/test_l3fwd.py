@@ -13,6 +13,7 @@ import subprocess
 
 import apirtest
 
+
 def read_pcap(path):
     """Packets of a capture file, as bytes."""
     with open(path, "rb") as f:
@@ -412,6 +413,30 @@ class Load(L3fwdTest):
         self.assertIn("ended without a device", p.log)
         self.assertNotIn("leaked", p.log)
         self.assert_nothing_lost(self.summary(), "device_lost")
+
+
+    def test_back_end_stopped_and_continued(self):
+        d = self.start_apird()
+        p = self.start_router(self.endless_ports(), [*self.rules(), "--verify", f"--path={d.sock}"])
+        self.wait_traffic(p)
+        d.kill(signal.SIGSTOP)
+        p.wait_log(r"does not answer: \d+ packets wait", 20)
+        d.kill(signal.SIGCONT)
+        self.wait_traffic(p)
+        self.assertEqual(p.stop(30), 0, p.log)
+        s = self.summary()
+        self.assert_nothing_lost(s)
+        self.assertEqual(s["verified"], s["rx"])
+
+    def test_end_while_the_back_end_is_stopped(self):
+        d = self.start_apird()
+        p = self.start_router(self.endless_ports(), [*self.rules(), f"--path={d.sock}"])
+        self.wait_traffic(p)
+        d.kill(signal.SIGSTOP)
+        p.wait_log(r"does not answer: \d+ packets wait", 20)
+        self.assertEqual(p.stop(40), 1, p.log)
+        self.assertRegex(p.log, r"\d+ packets are still with apird, which does not answer")
+        d.kill(signal.SIGCONT)
 
 
 class Wire(L3fwdTest):

@@ -107,9 +107,9 @@ class Case(apirtest.TestCase):
             self.assertEqual(d.stop(), 0)
 
     def fails(self, vdev, *says, eal=None, env=None):
-        """testpmd does not start with this device, and says why."""
+        """testpmd, told to use one port, does not start with this device, and the log says why."""
         r = apirtest.run(["dpdk-testpmd", *(eal or apirtest.eal_args()), "-d", "librte_net_apir.so", "--vdev", vdev,
-                          "--", "--stats-period=1"], env=apirtest.environment(preload=True, **(env or {})))
+                          "--", "--nb-ports=1"], env=apirtest.environment(preload=True, **(env or {})))
         self.assertNotEqual(r.rc, 0, r.out)
         for s in says:
             self.assertIn(s, r.out)
@@ -193,7 +193,8 @@ class Traffic(Case):
     def test_memory_that_is_not_shared(self):
         """Neither the packets nor the pool for copies can be seen by the back-end: dropped and counted, no crash."""
         d = self.start_apird()
-        t = self.pmd(f"net_apir0,path={d.sock}", args=("--mp-alloc=anon",))
+        t = self.pmd(f"net_apir0,path={d.sock}", args=("--mp-alloc=xmem",))
+        self.assertIn("is not shared with the back-end", t.log)
         t.cmd("start tx_first")
         apirtest.wait_until(lambda: t.xstats(0)["tx_invalid_dropped"] >= 32, 20, "drops")
         self.assertEqual(t.stats(0)["RX-packets"], 0)
@@ -207,7 +208,9 @@ class Kernels(Case):
         src, dst = os.path.join(self.tmp, "in.pcap"), os.path.join(self.tmp, "out.pcap")
         write_pcap(src, packets)
         d = self.start_apird()
-        t = self.pmd(f"net_pcap0,rx_pcap={src},tx_pcap={dst}", f"net_apir0,path={d.sock},{devargs}")
+        # testpmd throws away what waits on its ports when it starts, unless it is told not to
+        t = self.pmd(f"net_pcap0,rx_pcap={src},tx_pcap={dst}", f"net_apir0,path={d.sock},{devargs}",
+                     args=("--no-flush-rx",))
         t.cmd("start")
         t.wait_stats(1, lambda s: s["TX-packets"] == len(packets), 30, "all packets sent")
         apirtest.wait_until(lambda: self.through_port(t) == len(packets), 30, "all packets back")
@@ -238,7 +241,7 @@ class Kernels(Case):
 
     def test_loopback_changes_nothing(self):
         packets = self.packets(500)
-        got, x = self.through("burst=7", packets)
+        got, x = self.through("burst=7,nb_bursts=1024", packets)
         self.assertEqual(got, packets)
         self.assertEqual(x["tx_copied_packets"], 0)
 
@@ -316,7 +319,7 @@ class Port(Case):
         t.cmd("port stop 0")
         for mtu, good in ((68, True), (1500, True), (2030, True), (67, False), (2031, False), (65535, False)):
             out = t.cmd(f"port config mtu 0 {mtu}")
-            self.assertEqual("fail" not in out.lower(), good, f"{mtu}: {out}")
+            self.assertEqual(out.strip() == "", good, f"{mtu}: {out}")
         self.assertIn("MTU: 2030", t.cmd("show port info 0"))
         t.cmd("port start 0")
         self.end(t, d)
@@ -328,7 +331,7 @@ class Port(Case):
         self.assertIn("Driver name: net_apir", info)
         self.assertIn("Link status: up", info)
         self.assertIn("Link speed: 100 Gbps", info)
-        self.assertRegex(info, r"Firmware-version: apird, \S+, .+")
+        self.assertRegex(info, r"Firmware-version: apird, \w+, (zero|staged) copy")
         self.assertIn("MAC address: 02:00:00:00:00:07",
                       t.cmd("mac_addr set 0 02:00:00:00:00:07") + t.cmd("show port info 0"))
         t.cmd("set promisc 0 off")

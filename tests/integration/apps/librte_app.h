@@ -7,8 +7,8 @@
 
 /**
  * @file
- * A DPDK program that uses every function of rte_apir.h on a real apird. test_librte.py starts apird and this
- * program, and does with apird what the program asks for.
+ * A DPDK program that uses every function of rte_apir.h on a real apird. test_librte.py starts
+ * apird and this program, and does with apird what the program asks for.
  */
 
 #include <setjmp.h>
@@ -28,7 +28,10 @@
 extern const char *app_sock;
 extern struct rte_mempool *app_pool;
 
-/** Ask the test script for "stop", "cont" (SIGSTOP, SIGCONT of apird), "kill" (SIGKILL, waits for its end), "start". */
+/**
+ * Ask the test script for "stop", "cont" (SIGSTOP, SIGCONT of apird), "kill" (SIGKILL, waits for
+ * its end), "start".
+ */
 void app_ask(const char *what);
 
 /** Open a device with defaults, or with conf. Fails the test if that fails. */

@@ -41,7 +41,10 @@ test_zeroed(void **state)
 	app_close(dev);
 }
 
-/* Every way that bytes take: in the call, through shared memory of ours, in the caller's shared memory. */
+/*
+ * Every way that bytes take: in the call, through shared memory of ours, in the caller's shared
+ * memory.
+ */
 static void
 test_pieces(void **state)
 {

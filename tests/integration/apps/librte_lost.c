@@ -172,18 +172,23 @@ test_killed_under_load(void **state)
 	app_close(s.dev);
 }
 
+struct writer {
+	uint16_t dev;
+	uint32_t buffer;
+	atomic_uint writes;
+};
+
 static void *
 write_until_lost(void *arg)
 {
 	static uint8_t data[100000];
-	const uint16_t dev = *(uint16_t *)arg;
-	uint32_t b;
+	struct writer *w = arg;
 	int ret;
 
-	assert_ok(rte_apir_buffer_create(dev, sizeof(data), &b));
-	do
-		ret = rte_apir_buffer_write(dev, b, 0, data, sizeof(data));
-	while (ret == 0);
+	do {
+		ret = rte_apir_buffer_write(w->dev, w->buffer, 0, data, sizeof(data));
+		atomic_fetch_add(&w->writes, 1);
+	} while (ret == 0);
 	assert_int_equal(ret, -ENODEV);
 	return NULL;
 }
@@ -192,15 +197,18 @@ write_until_lost(void *arg)
 static void
 test_killed_in_call(void **state)
 {
-	uint16_t dev = app_open(NULL);
+	struct writer w = {.dev = app_open(NULL)};
 	pthread_t t;
 
 	(void)state;
-	assert_int_equal(pthread_create(&t, NULL, write_until_lost, &dev), 0);
+	assert_ok(rte_apir_buffer_create(w.dev, 100000, &w.buffer));
+	assert_int_equal(pthread_create(&t, NULL, write_until_lost, &w), 0);
+	while (atomic_load(&w.writes) < 3)
+		sched_yield();
 	app_ask("kill");
 	assert_int_equal(pthread_join(t, NULL), 0);
-	assert_int_equal(rte_apir_state(dev), RTE_APIR_LOST);
-	app_close(dev);
+	assert_int_equal(rte_apir_state(w.dev), RTE_APIR_LOST);
+	app_close(w.dev);
 	app_ask("start");
 }
 
@@ -277,7 +285,10 @@ test_hung_open(void **state)
 	app_close(dev);
 }
 
-/* A control call without an answer ends the session: the answer could come into memory that others use by then. */
+/*
+ * A control call without an answer ends the session: the answer could come into memory that others
+ * use by then.
+ */
 static void
 test_hung_call(void **state)
 {
@@ -291,7 +302,7 @@ test_hung_call(void **state)
 	app_ask("stop");
 	assert_fails(rte_apir_buffer_create(dev, 100, &id), ETIMEDOUT, "3000 ms");
 	assert_int_equal(rte_apir_state(dev), RTE_APIR_HUNG);
-	assert_fails(rte_apir_buffer_create(dev, 100, &id), ENODEV, "lost");
+	assert_fails(rte_apir_buffer_create(dev, 100, &id), ENODEV, "hangs");
 	app_ask("kill");
 	app_wait_state(dev, RTE_APIR_LOST);
 	await_call(1);

@@ -23,7 +23,10 @@ static const char inc[] = "__kernel void inc(APIR_BURST)\n"
 			  "	if (i < apir_count()) apir_data(i)[0]++;\n"
 			  "}\n";
 
-/* Packets that go round without end: each comes back once for each time it went, its first byte one higher. */
+/*
+ * Packets that go round without end: each comes back once for each time it went, its first byte one
+ * higher.
+ */
 struct traffic {
 	uint16_t dev, qp;
 	uint32_t pipeline;

@@ -92,7 +92,10 @@ test_build_log(void **state)
 	assert_fails(rte_apir_program_create(dev, bad, strlen(bad), NULL, &program, NULL), ENOEXEC,
 		     "undeclared_thing");
 	assert_int_equal(program, 77);
-	/* a log of many lines comes whole: the compiler stops after some errors, but not after warnings */
+	/*
+	 * a log of many lines comes whole: the compiler stops after some errors, but not after
+	 * warnings
+	 */
 	many = malloc(400000);
 	assert_non_null(many);
 	for (i = 0; i < 2000; i++)

@@ -27,8 +27,9 @@ where_pipeline(uint16_t dev, uint32_t *buffer)
 }
 
 /*
- * The back-end maps the same memory at one place of its own: the addresses that a kernel sees differ from ours by
- * one constant for all packets. A copy could not keep the distances of packets that lie in a pool.
+ * The back-end maps the same memory at one place of its own: the addresses that a kernel sees
+ * differ from ours by one constant for all packets. A copy could not keep the distances of packets
+ * that lie in a pool.
  */
 static void
 test_addresses(void **state)
@@ -57,7 +58,9 @@ test_addresses(void **state)
 	app_close(dev);
 }
 
-/* Bytes written after enqueue, while the back-end stands still, are the bytes that the kernel sees. */
+/*
+ * Bytes written after enqueue, while the back-end stands still, are the bytes that the kernel sees.
+ */
 static void
 test_late_bytes(void **state)
 {

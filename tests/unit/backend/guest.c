@@ -78,14 +78,13 @@ void
 guest_offer(struct guest_ring *r, uint16_t head)
 {
 	const uint16_t idx = r->avail->idx;
+	_Atomic uint16_t *avail_event = (void *)&r->used->ring[r->size];
 	const uint64_t one = 1;
-	uint16_t event;
 
 	r->avail->ring[idx % r->size] = head;
 	atomic_store_explicit((_Atomic uint16_t *)&r->avail->idx, idx + 1, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
-	event = *(volatile uint16_t *)&r->used->ring[r->size];
-	if (vring_need_event(event, (uint16_t)(idx + 1), idx))
+	if (vring_need_event(atomic_load_explicit(avail_event, memory_order_relaxed), (uint16_t)(idx + 1), idx))
 		assert_int_equal(write(r->kick_fd, &one, sizeof(one)), sizeof(one));
 }
 

@@ -139,7 +139,7 @@ static enum apir_status
 buffer_create(struct exec_dev *dev, uint64_t size, struct exec_buffer **b, struct exec_err *err)
 {
 	(void)dev;
-	if (size > 64 << 20) {
+	if (size > 1 << 20) {
 		snprintf(err->text, sizeof(err->text), "no room");
 		return APIR_S_NOMEM;
 	}

@@ -7,8 +7,8 @@
 
 /**
  * @file
- * Device 0 without a back-end: its queue pair 0 is made as rte_apir_open() makes it, and the test plays the device on
- * the ring. It can misbehave as no real device does.
+ * Device 0 without a back-end: its queue pair 0 is made as rte_apir_open() makes it, and the test
+ * plays the device on the ring. It can misbehave as no real device does.
  */
 
 #include "apir_private.h"
@@ -24,7 +24,10 @@ struct fake_request {
 	uint32_t rsp_len;
 };
 
-/** Queue pair with room for bursts of max_burst packets in max_segs segments, nb_bursts in flight. EAL's memory is shared. */
+/**
+ * Queue pair with room for bursts of max_burst packets in max_segs segments, nb_bursts in flight.
+ * EAL's memory is shared.
+ */
 void fake_device_open(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs);
 /** As rte_apir_close() would: frees the packets it still has. */
 void fake_device_close(void);
@@ -33,7 +36,9 @@ struct apir_qp *fake_qp(void);
 /** Share exactly this with the device. */
 void fake_share(const void *va, size_t len);
 
-/** Next request; false if there is none. Checks that its descriptors are as the contract wants them. */
+/**
+ * Next request; false if there is none. Checks that its descriptors are as the contract wants them.
+ */
 bool fake_pop(struct fake_request *r);
 /** Complete the oldest request that is not complete. */
 void fake_complete(struct fake_request *r, uint32_t status);

@@ -95,7 +95,9 @@ test_segments(void **state)
 	struct fake_request r;
 
 	(void)state;
-	/* counts appear with the first packet of several segments, for those before it too: 1 1 3 1 */
+	/*
+	 * counts appear with the first packet of several segments, for those before it too: 1 1 3 1
+	 */
 	fill(in, 4, 1);
 	rte_pktmbuf_free(in[2]);
 	in[2] = env_packet(3, 100);

@@ -164,7 +164,10 @@ set_state(int s)
 	atomic_store(&apir_devs[FAKE_DEV].state, s);
 }
 
-/* Lost: what was completed first, half handed out or not; then the rest, then what was only gathered. */
+/*
+ * Lost: what was completed first, half handed out or not; then the rest, then what was only
+ * gathered.
+ */
 static void
 test_lost(void **state)
 {
@@ -238,7 +241,9 @@ assert_broken(void)
 	int wakes;
 
 	assert_int_equal(dequeue(32), 0);
-	/* nothing is submitted any more, and the service thread is asked once to stop the transport */
+	/*
+	 * nothing is submitted any more, and the service thread is asked once to stop the transport
+	 */
 	assert_int_equal(rte_apir_state(FAKE_DEV), RTE_APIR_HUNG);
 	assert_int_equal(dequeue(32), 0);
 	assert_true(atomic_load(&apir_devs[FAKE_DEV].break_it));

@@ -216,7 +216,10 @@ test_extmem_path(void **state)
 	assert_int_equal(rte_extmem_register(p, MIB, NULL, 0, PAGE), 0);
 	nb = apir_regions_get(r, APIR_MEM_MAX_REGIONS, NULL);
 	if (nb == 1 && apir_extmem_refused((uintptr_t)p)) {
-		/* file systems that show one device number in maps and another in stat (overlay) cannot be matched */
+		/*
+		 * file systems that show one device number in maps and another in stat (overlay)
+		 * cannot be matched
+		 */
 		print_message("skipped: %s lies on a file system of two device numbers\n", path);
 	} else {
 		assert_int_equal(nb, 2);

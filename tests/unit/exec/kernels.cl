@@ -125,8 +125,12 @@ __kernel void local_size(APIR_BURST)
 		apir_forward_meta(i, 0, (uint)get_local_size(0));
 }
 
-/* Needs more than any device: for refusals. */
+/* For refusals. */
 __kernel __attribute__((reqd_work_group_size(2, 2, 1))) void two_dimensions(APIR_BURST)
+{
+}
+
+__kernel __attribute__((reqd_work_group_size(1000000, 1, 1))) void million(APIR_BURST)
 {
 }
 

@@ -477,6 +477,8 @@ teardown(void **state)
 	struct exec_info info;
 
 	(void)state;
+	if (env.dev == NULL)
+		return 0; /* setup failed */
 	env.ops->program_destroy(prog);
 	env.ops->queue_destroy(env.queue);
 	env.queue = NULL;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "opencl.h"
@@ -215,6 +216,54 @@ test_refused_binary(void **state)
 	remove_dir();
 }
 
+/* A file of a size, last used so many seconds ago. */
+static void
+make_file(const char *name, off_t size, time_t age)
+{
+	struct timespec times[2] = {{.tv_sec = time(NULL) - age}, {.tv_sec = time(NULL) - age}};
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+static bool
+exists(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* The least recently used go when 256 MiB are reached, and what a writer left that died; nothing else. */
+static void
+test_size(void **state)
+{
+	(void)state;
+	make_dir();
+	assert_false(build(source, "", 1));
+	make_file("oldest.bin", 200 << 20, 9000);
+	make_file("older.bin", 200 << 20, 8000);
+	make_file("not-ours", 200 << 20, 9999);
+	make_file("new-orphan", 1, 9999);
+	make_file("new-writing", 1, 10);
+	assert_false(build(source, "-DX", 1));
+	assert_false(exists("oldest.bin"));
+	assert_true(exists("older.bin"));
+	assert_true(exists("not-ours"));
+	assert_false(exists("new-orphan"));
+	assert_true(exists("new-writing"));
+	assert_true(build(source, "", 1));
+	assert_true(build(source, "-DX", 1));
+	remove_dir();
+}
+
 static void
 test_unsafe_dir(void **state)
 {
@@ -266,9 +315,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_key),	   cmocka_unit_test(test_hit),
-		cmocka_unit_test(test_damage),	   cmocka_unit_test(test_refused_binary),
-		cmocka_unit_test(test_unsafe_dir), cmocka_unit_test(test_no_dir),
+		cmocka_unit_test(test_key),    cmocka_unit_test(test_hit),
+		cmocka_unit_test(test_damage), cmocka_unit_test(test_refused_binary),
+		cmocka_unit_test(test_size),   cmocka_unit_test(test_unsafe_dir),
+		cmocka_unit_test(test_no_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

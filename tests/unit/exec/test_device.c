@@ -95,6 +95,30 @@ test_match(void **state)
 	MATCHES("xeon", 0);
 }
 
+/* PoCL 4 renamed its devices: the old names still find them. */
+static void
+test_renamed(void **state)
+{
+	static const struct ocl_found later[] = {
+		{.usable = true,
+		 .platform_name = "Portable Computing Language",
+		 .name = "cpu-minimal-x"},
+		{.d = 1,
+		 .usable = true,
+		 .platform_name = "Portable Computing Language",
+		 .name = "cpu-x"},
+	};
+	unsigned int order[2];
+
+	(void)state;
+	assert_true(ocl_found_is_basic(&later[0]));
+	assert_false(ocl_found_is_basic(&later[1]));
+	assert_int_equal(ocl_find_match(later, 2, "basic", order, &err), 1);
+	assert_int_equal(order[0], 0);
+	assert_int_equal(ocl_find_match(later, 2, "pthread", order, &err), 1);
+	assert_int_equal(order[0], 1);
+}
+
 static void
 test_no_match(void **state)
 {
@@ -214,9 +238,8 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_match),
-		cmocka_unit_test(test_no_match),
-		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_match),	 cmocka_unit_test(test_renamed),
+		cmocka_unit_test(test_no_match), cmocka_unit_test(test_list),
 		cmocka_unit_test(test_open),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(test_no_platform)};

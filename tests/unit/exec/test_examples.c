@@ -252,6 +252,73 @@ test_count(void **state)
 	env.ops->program_destroy(count);
 }
 
+/* Every kernel that the guide prints compiles, and is a packet kernel. */
+static void
+test_guide(void **state)
+{
+	char *guide = t_file(DOC_DIR, "kernels.md"), *at = guide, *end, *name;
+	unsigned int nb = 0;
+
+	(void)state;
+	while ((at = strstr(at, "\n```c\n")) != NULL) {
+		struct exec_program *prog;
+		struct exec_kernel *k = NULL;
+		uint32_t nb_args;
+
+		at += strlen("\n```c\n");
+		end = strstr(at, "\n```");
+		assert_non_null(end);
+		*end = '\0';
+		prog = t_program(&env, at);
+		name = strstr(at, "__kernel void ");
+		assert_non_null(name);
+		name += strlen("__kernel void ");
+		*strchr(name, '(') = '\0';
+		assert_status(APIR_S_OK, env.ops->kernel_create(prog, name, &k, &nb_args, &err),
+			      err);
+		env.ops->kernel_destroy(k);
+		env.ops->program_destroy(prog);
+		at = end + 1;
+		nb++;
+	}
+	assert_true(nb >= 2);
+	free(guide);
+}
+
+/* What the first kernel of the guide says it does. */
+static void
+test_first_of_guide(void **state)
+{
+	char *guide = t_file(DOC_DIR, "kernels.md"), *at = strstr(guide, "\n```c\n");
+	struct exec_program *prog;
+	struct exec_pipeline *p;
+	struct exec_kernel *k;
+	struct exec_burst *b;
+
+	(void)state;
+	assert_non_null(at);
+	at += strlen("\n```c\n");
+	*strstr(at, "\n```") = '\0';
+	prog = t_program(&env, at);
+	k = t_kernel(&env, prog, "mark", 1);
+	t_value(&env, k, 0, &(uint8_t){46}, 1);
+	p = t_pipeline(&env, k, false, 0);
+	b = t_burst(&env, 2, 64);
+	memset(t_packet(&env, 0), 0, 64);
+	memset(t_packet(&env, 1), 0, 64);
+	b->pkts[1].len = 33;
+	t_run_ok(&env, p, b);
+	assert_int_equal(t_packet(&env, 0)[15], 46);
+	assert_int_equal(t_packet(&env, 0)[14] | t_packet(&env, 0)[16], 0);
+	assert_int_equal(t_packet(&env, 1)[15], 0);
+	assert_int_equal(env.verdicts[0].action, APIR_ACTION_FORWARD);
+	check_drop(1, 1);
+	env.ops->pipeline_destroy(p);
+	env.ops->kernel_destroy(k);
+	env.ops->program_destroy(prog);
+	free(guide);
+}
+
 static int
 setup(void **state)
 {
@@ -266,6 +333,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
+	if (env.dev == NULL)
+		return 0; /* setup failed */
 	t_close(&env);
 	return 0;
 }
@@ -274,10 +343,9 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ttl),
-		cmocka_unit_test(test_ttl_drops),
-		cmocka_unit_test(test_xor),
-		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_ttl),   cmocka_unit_test(test_ttl_drops),
+		cmocka_unit_test(test_xor),   cmocka_unit_test(test_count),
+		cmocka_unit_test(test_guide), cmocka_unit_test(test_first_of_guide),
 	};
 
 	if (argc != 3) {

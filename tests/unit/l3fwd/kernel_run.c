@@ -171,34 +171,38 @@ run_rules(void)
 	return rules;
 }
 
+/* A file in memory, with a name. */
+static int
+text_file(const char *text, char *path, size_t len)
+{
+	int fd = memfd_create("rules", 0);
+
+	assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	snprintf(path, len, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
 static struct rules *
 rules_from_text(const char *rules4, const char *rules6)
 {
-	char name4[] = "/tmp/l3fwd-rules4-XXXXXX", name6[] = "/tmp/l3fwd-rules6-XXXXXX",
-	     err[512] = "";
+	char name4[64], name6[64], err[512] = "";
 	struct rules_config cfg = {.ports = (1 << RUN_PORTS) - 1};
 	struct rules *r;
-	int fd;
+	int fd4 = -1, fd6 = -1;
 
 	if (rules4 != NULL) {
-		fd = mkstemp(name4);
-		assert_true(fd >= 0 &&
-			    write(fd, rules4, strlen(rules4)) == (ssize_t)strlen(rules4));
-		close(fd);
+		fd4 = text_file(rules4, name4, sizeof(name4));
 		cfg.file4 = name4;
 	}
 	if (rules6 != NULL) {
-		fd = mkstemp(name6);
-		assert_true(fd >= 0 &&
-			    write(fd, rules6, strlen(rules6)) == (ssize_t)strlen(rules6));
-		close(fd);
+		fd6 = text_file(rules6, name6, sizeof(name6));
 		cfg.file6 = name6;
 	}
 	r = rules_read(&cfg, NULL, err, sizeof(err));
-	if (rules4 != NULL)
-		unlink(name4);
-	if (rules6 != NULL)
-		unlink(name6);
+	if (fd4 >= 0)
+		close(fd4);
+	if (fd6 >= 0)
+		close(fd6);
 	if (r == NULL)
 		fail_msg("%s", err);
 	return r;

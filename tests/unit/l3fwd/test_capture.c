@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +21,8 @@
 #define PACKETS 5
 #define SIZE	60
 
-static char path[] = "/tmp/l3fwd-capture-XXXXXX";
+static char path[64]; /* a file in memory */
+static int fd;
 static char err[512];
 
 static void
@@ -122,20 +124,17 @@ test_devargs(void **st)
 static int
 setup(void **st)
 {
-	int fd = mkstemp(path);
-
 	(void)st;
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
+	fd = memfd_create("capture", 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fd < 0 ? -1 : 0;
 }
 
 static int
 teardown(void **st)
 {
 	(void)st;
-	return unlink(path);
+	return close(fd);
 }
 
 int

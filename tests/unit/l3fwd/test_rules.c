@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,7 +19,8 @@
 #include "l3fwd_shared.h"
 #include "rules.h"
 
-static char path[] = "/tmp/l3fwd-rules-XXXXXX";
+static char path[64]; /* a file in memory */
+static int fd;
 static char err[512];
 static char warned[512];
 static unsigned int warnings;
@@ -145,6 +146,24 @@ test_last_of_twins_counts(void **st)
 }
 
 static void
+test_few_warnings_of_many(void **st)
+{
+	struct rules *r;
+	char text[4096], *p = text;
+	unsigned int i;
+
+	(void)st;
+	for (i = 0; i < 100; i++)
+		p += sprintf(p, "R10.%u.0.0/16 1\n", i / 2);
+	r = read_text(false, text);
+	assert_non_null(r);
+	assert_int_equal(r->v4.nb, 50);
+	assert_int_equal(warnings, 11);
+	assert_string_equal(warned + strlen(path), ": more prefixes are there twice");
+	rules_free(r);
+}
+
+static void
 test_malformed(void **st)
 {
 	(void)st;
@@ -237,20 +256,17 @@ test_table_bound(void **st)
 static int
 setup(void **st)
 {
-	int fd = mkstemp(path);
-
 	(void)st;
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
+	fd = memfd_create("rules", 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fd < 0 ? -1 : 0;
 }
 
 static int
 teardown(void **st)
 {
 	(void)st;
-	return unlink(path);
+	return close(fd);
 }
 
 int
@@ -260,6 +276,7 @@ main(void)
 		cmocka_unit_test(test_l3fwd_format),
 		cmocka_unit_test(test_host_bits_are_cleared),
 		cmocka_unit_test(test_last_of_twins_counts),
+		cmocka_unit_test(test_few_warnings_of_many),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_not_a_rule_file),
 		cmocka_unit_test(test_table_bound),

@@ -118,7 +118,7 @@ test_info(void **state)
 	assert_int_equal(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	assert_int_equal(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_SCATTER);
 	assert_int_equal(rte_eth_dev_fw_version_get(port, fw, sizeof(fw)), 0);
-	assert_string_equal(fw, "apird, opencl, fake device, zero copy");
+	assert_string_equal(fw, "apird, opencl, zero copy");
 	assert_true(rte_eth_dev_fw_version_get(port, fw, 4) > 4);
 	env_port_down(port);
 }

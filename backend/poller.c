@@ -16,7 +16,7 @@
 
 #include "log.h"
 #include "placement.h"
-#include "poll.h"
+#include "poller.h"
 
 /* Requests of one queue before the others get their turn. */
 #define BUDGET 4

@@ -2,8 +2,8 @@
  * Copyright (c) 2026 The apir authors
  */
 
-#ifndef APIRD_POLL_H
-#define APIRD_POLL_H
+#ifndef APIRD_POLLER_H
+#define APIRD_POLLER_H
 
 /**
  * @file
@@ -48,4 +48,4 @@ void poll_sync(struct poll *p);
  */
 const struct dataq *poll_stuck(struct poll *p, uint64_t step_ms, uint64_t limit_ms);
 
-#endif /* APIRD_POLL_H */
+#endif /* APIRD_POLLER_H */

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The apir authors
+ */
+
+/* Sessions: admission, and taking memory and rings away while requests are in flight. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apir_ctl.h"
+#include "rig.h"
+
+static struct rig rig;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_backend(4, 50);
+	rig_open(&rig, 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	mock.may_finish = -1;
+	mock.build_waits = false;
+	rig_close(&rig);
+	rig_backend_end();
+	return 0;
+}
+
+static void
+settle(void)
+{
+	const struct timespec ts = {.tv_nsec = 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+/* A burst on data queue q; its verdicts are the answer. */
+static void
+burst(struct rig *r, unsigned int q, uint16_t slot, struct guest_burst *b)
+{
+	guest_burst(&r->g, b, RIG_FREE + slot * 0x1000u + q * 0x10000u, 3, 60);
+	guest_name(&r->data[q], slot, b);
+	guest_offer(&r->data[q], slot);
+}
+
+static void
+loopback_works(struct rig *r, unsigned int q)
+{
+	struct guest_burst b;
+	struct vring_used_elem e;
+
+	burst(r, q, 0, &b);
+	e = guest_wait(&r->data[q]);
+	assert_int_equal(e.id, 0);
+	assert_int_equal(e.len, 16 + 3 * 8);
+	assert_int_equal(b.rsp->status, APIR_S_OK);
+}
+
+static void
+hello_and_loopback(void **state)
+{
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+
+	(void)state;
+	rig_hello_req(&req);
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_OK);
+	assert_int_equal(rsp.version, APIR_VERSION);
+	assert_int_equal(rsp.features, APIR_F_LOOPBACK | APIR_F_MULTI_SEG | APIR_F_PIPELINE);
+	assert_int_equal(rsp.max_data_queues, RIG_QUEUES);
+	assert_int_equal(rsp.max_pkts, APIR_MAX_PKTS);
+	assert_int_equal(rsp.max_segs, APIR_MAX_SEGS);
+	assert_int_equal(rsp.copy_mode, APIR_COPY_NONE_RAW);
+	assert_int_equal(rsp.max_device_memory, 1 << 30);
+	assert_int_equal(rsp.max_source, 4 << 20);
+	assert_string_equal(rsp.device_name, "mock device");
+	assert_int_equal(mock.queues, RIG_QUEUES);
+	assert_int_equal(mock.mem_regions, 2);
+	for (unsigned int i = 0; i < 100; i++)
+		loopback_works(&rig, i % RIG_QUEUES);
+}
+
+static void
+nothing_before_hello(void **state)
+{
+	struct apir_ctl_req in = {.magic = APIR_MAGIC, .type = APIR_CTL_RPC};
+	struct apir_ctl_rsp out;
+	struct guest_burst b;
+
+	(void)state;
+	assert_int_equal(rig_ctl(&rig, &in, sizeof(in), &out, sizeof(out)), sizeof(out));
+	assert_int_equal(out.status, APIR_S_NOTREADY);
+	in.type = 99;
+	rig_ctl(&rig, &in, sizeof(in), &out, sizeof(out));
+	assert_int_equal(out.status, APIR_S_NOTREADY);
+	burst(&rig, 0, 0, &b);
+	assert_int_equal(guest_wait(&rig.data[0]).len, 16);
+	assert_int_equal(b.rsp->status, APIR_S_NOTREADY);
+}
+
+static void
+hello_refusals(void **state)
+{
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+
+	(void)state;
+	rig_hello_req(&req);
+	req.nb_data_queues = RIG_QUEUES + 1;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_TOOBIG);
+	assert_non_null(strstr(rsp.text, "--queues 3"));
+	req.nb_data_queues = UINT32_MAX;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_TOOBIG);
+	assert_non_null(strstr(rsp.text, "--queues 64"));
+	req.nb_data_queues = 0;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	rig_hello_req(&req);
+	req.max_pkts = 0;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	rig_hello_req(&req);
+	req.version_min = req.version_max = 2 << 16;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_VERSION);
+	assert_int_equal(rsp.version, APIR_VERSION);
+	assert_non_null(strstr(rsp.text, "2.0"));
+	req.version_min = req.version_max = 5;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_VERSION);
+	req.version_min = APIR_VERSION + 1;
+	req.version_max = APIR_VERSION;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	rig_hello_req(&req);
+	memset(req.driver_name, 'x', sizeof(req.driver_name));
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_MALFORMED);
+	/* One queue that is not enabled is not there. */
+	session_queue(rig.s, 2, false);
+	rig_hello_req(&req);
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	session_queue(rig.s, 2, true);
+	/* None of that has made a session; a newer driver is met half way. */
+	assert_int_equal(rig_be.nb_sessions, 0);
+	req.version_max = APIR_VERSION + 7;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_OK);
+	assert_int_equal(rsp.version, APIR_VERSION);
+}
+
+static void
+hello_twice(void **state)
+{
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	rig_hello_req(&req);
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	loopback_works(&rig, 0);
+}
+
+static void
+strange_control_messages(void **state)
+{
+	uint8_t in[256] = {0}, out[256];
+	struct apir_ctl_req h = {.magic = APIR_MAGIC, .type = APIR_CTL_HELLO, .len = 10};
+	struct apir_ctl_rsp rsp;
+
+	/* A file system's request: length first. */
+	(void)state;
+	in[0] = 104;
+	assert_int_equal(rig_ctl(&rig, in, 104, out, sizeof(out)), sizeof(rsp));
+	memcpy(&rsp, out, sizeof(rsp));
+	assert_int_equal(rsp.status, APIR_S_UNSUPPORTED);
+	assert_int_equal(rig_ctl(&rig, in, 0, out, sizeof(out)), sizeof(rsp));
+	assert_int_equal(rig_ctl(&rig, in, 104, out, 15), 0);
+	/* Wrong lengths */
+	memcpy(in, &h, sizeof(h));
+	rig_ctl(&rig, in, 16 + 11, out, sizeof(out));
+	memcpy(&rsp, out, sizeof(rsp));
+	assert_int_equal(rsp.status, APIR_S_MALFORMED);
+	rig_ctl(&rig, in, 16 + 10, out, sizeof(out));
+	memcpy(&rsp, out, sizeof(rsp));
+	assert_int_equal(rsp.status, APIR_S_MALFORMED);
+	h.len = UINT32_MAX;
+	memcpy(in, &h, sizeof(h));
+	rig_ctl(&rig, in, 16, out, sizeof(out));
+	memcpy(&rsp, out, sizeof(rsp));
+	assert_int_equal(rsp.status, APIR_S_MALFORMED);
+	rig_hello_ok(&rig);
+	h = (struct apir_ctl_req){.magic = APIR_MAGIC, .type = 77};
+	rig_ctl(&rig, &h, sizeof(h), out, sizeof(out));
+	memcpy(&rsp, out, sizeof(rsp));
+	assert_int_equal(rsp.status, APIR_S_UNSUPPORTED);
+}
+
+static void
+control_chains_that_lie(void **state)
+{
+	struct vring_desc *d = rig.ctl.desc;
+
+	(void)state;
+	d[0] = (struct vring_desc){RIG_IN, 16, VRING_DESC_F_NEXT, 0}; /* loops */
+	guest_offer(&rig.ctl, 0);
+	assert_int_equal(guest_wait(&rig.ctl).len, 0);
+	d[0] = (struct vring_desc){0, 16, VRING_DESC_F_NEXT, 1}; /* not memory */
+	d[1] = (struct vring_desc){RIG_OUT, 64, VRING_DESC_F_WRITE, 0};
+	guest_offer(&rig.ctl, 0);
+	assert_int_equal(guest_wait(&rig.ctl).len, 0);
+	d[0] = (struct vring_desc){RIG_IN, APIR_CTL_MAX + 1, VRING_DESC_F_NEXT, 1}; /* too long */
+	guest_offer(&rig.ctl, 0);
+	assert_int_equal(guest_wait(&rig.ctl).len, 0);
+	d[0] = (struct vring_desc){RIG_IN, 16, VRING_DESC_F_NEXT, 1};
+	d[1] = (struct vring_desc){8, 64, VRING_DESC_F_WRITE, 0}; /* no place for an answer */
+	guest_offer(&rig.ctl, 0);
+	assert_int_equal(guest_wait(&rig.ctl).len, 0);
+	rig_hello_ok(&rig);
+}
+
+static void *
+finish_soon(void *arg)
+{
+	(void)arg;
+	settle();
+	mock.may_finish = -1;
+	return NULL;
+}
+
+/* Four bursts that do not complete; returns when the executor has them. */
+static void
+put_in_flight(struct guest_burst *b)
+{
+	mock.async = true;
+	mock.may_finish = 0;
+	for (uint16_t i = 0; i < 4; i++)
+		burst(&rig, 0, i, &b[i]);
+	while (mock.running < 4)
+		settle();
+}
+
+static void
+check_in_flight_done(struct guest_burst *b)
+{
+	struct vring_used_elem e;
+
+	assert_int_equal(mock.running, 0);
+	for (uint16_t i = 0; i < 4; i++) {
+		assert_int_equal(guest_poll(&rig.data[0], &e), 1);
+		assert_int_equal(e.id, i);
+		assert_int_equal(b[i].rsp->status, APIR_S_OK);
+	}
+}
+
+/* The guest's memory moves: what the old was is freed, so that a sanitizer sees who still touches it. */
+static void
+replace_memory(void)
+{
+	struct guest old = rig.g;
+
+	guest_init(&rig.g);
+	memcpy(rig.g.mem, old.mem, GUEST_SIZE);
+	memcpy(rig.g.mem2, old.mem2, GUEST_SIZE2);
+	for (unsigned int i = 0; i <= RIG_QUEUES; i++) {
+		struct guest_ring *r = i == 0 ? &rig.ctl : &rig.data[i - 1];
+
+		r->desc = (void *)(rig.g.mem + ((uint8_t *)r->desc - old.mem));
+		r->avail = (void *)(rig.g.mem + ((uint8_t *)r->avail - old.mem));
+		r->used = (void *)(rig.g.mem + ((uint8_t *)r->used - old.mem));
+	}
+	guest_fini(&old);
+}
+
+static void
+memory_replaced_in_flight(void **state)
+{
+	struct guest_burst b[4];
+	pthread_t t;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	put_in_flight(b);
+	pthread_create(&t, NULL, finish_soon, NULL);
+	session_pause(rig.s);
+	check_in_flight_done(b);
+	assert_int_equal(mock.mem_regions, 0);
+	pthread_join(t, NULL);
+	replace_memory();
+	session_resume(rig.s);
+	assert_int_equal(mock.mem_regions, 2);
+	mock.async = false;
+	for (unsigned int i = 0; i < 20; i++)
+		loopback_works(&rig, i % RIG_QUEUES);
+}
+
+static void
+requests_offered_in_a_pause(void **state)
+{
+	struct guest_burst b;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	session_pause(rig.s);
+	burst(&rig, 1, 0, &b);
+	replace_memory();
+	session_resume(rig.s);
+	b.rsp = guest_at(&rig.g, b.rsp_gpa);
+	assert_int_equal(guest_wait(&rig.data[1]).len, 16 + 3 * 8);
+	assert_int_equal(b.rsp->status, APIR_S_OK);
+}
+
+static void
+ring_disabled_in_flight(void **state)
+{
+	struct guest_burst b[4];
+	pthread_t t;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	put_in_flight(b);
+	pthread_create(&t, NULL, finish_soon, NULL);
+	session_queue(rig.s, 1, false);
+	check_in_flight_done(b);
+	pthread_join(t, NULL);
+	mock.async = false;
+	loopback_works(&rig, 1);
+	session_queue(rig.s, 1, true);
+	loopback_works(&rig, 0);
+}
+
+static void
+ring_reset_in_flight(void **state)
+{
+	struct guest_burst b[4];
+	pthread_t t;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	put_in_flight(b);
+	pthread_create(&t, NULL, finish_soon, NULL);
+	session_stop(rig.s);
+	check_in_flight_done(b);
+	assert_int_equal(rig.base[1][0], 4);
+	assert_int_equal(rig.base[1][1], 4);
+	pthread_join(t, NULL);
+}
+
+static void
+connection_ends_in_flight(void **state)
+{
+	struct guest_burst b[4];
+	pthread_t t;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	put_in_flight(b);
+	pthread_create(&t, NULL, finish_soon, NULL);
+	session_end(rig.s);
+	rig.s = NULL;
+	check_in_flight_done(b);
+	pthread_join(t, NULL);
+	rig_wait_gone();
+	assert_int_equal(mock_objects(), 0);
+}
+
+static void
+program_create(struct rig *r, const char *src, apir_program_res *res)
+{
+	apir_program_args args = {.source.form = APIR_DATA_INLINE, .options = ""};
+
+	args.source.apir_data_u.bytes.bytes_val = (char *)(uintptr_t)src;
+	args.source.apir_data_u.bytes.bytes_len = (u_int)strlen(src);
+	memset(res, 0, sizeof(*res));
+	rig_call(r, APIR_PROGRAM_CREATE, (xdrproc_t)xdr_apir_program_args, &args,
+		 (xdrproc_t)xdr_apir_program_res, res);
+}
+
+static void
+guest_that_restarts(void **state)
+{
+	apir_program_res res;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	program_create(&rig, "__kernel void k()", &res);
+	xdr_free((xdrproc_t)xdr_apir_program_res, &res);
+	assert_int_equal(mock.programs, 1);
+	session_stop(rig.s);
+	/* A new driver sets its rings up from the beginning. */
+	memset(rig.base, 0, sizeof(rig.base));
+	guest_ring_close(&rig.ctl);
+	guest_ring(&rig.g, &rig.ctl, 0, 8);
+	for (unsigned int i = 0; i < RIG_QUEUES; i++) {
+		guest_ring_close(&rig.data[i]);
+		guest_ring(&rig.g, &rig.data[i], 1 + i, 64);
+	}
+	assert_int_equal(session_start(rig.s), 0);
+	rig_hello_ok(&rig);
+	assert_int_equal(mock.programs, 0);
+	assert_int_equal(rig_be.nb_sessions, 1);
+	loopback_works(&rig, 0);
+}
+
+/* Offer a program whose build does not end until the test says so. */
+static void
+start_build(void)
+{
+	apir_program_args args = {.source.form = APIR_DATA_INLINE, .options = ""};
+	uint8_t *msg = malloc(APIR_CTL_MAX);
+	char src[] = "__kernel void k()";
+	uint32_t len;
+
+	args.source.apir_data_u.bytes.bytes_val = src;
+	args.source.apir_data_u.bytes.bytes_len = sizeof(src);
+	mock.build_waits = true;
+	len = rig_encode(&rig, msg, APIR_PROGRAM_CREATE, (xdrproc_t)xdr_apir_program_args, &args);
+	rig_ctl_send(&rig, msg, len, APIR_CTL_MAX);
+	free(msg);
+	while (mock.building == 0)
+		settle();
+}
+
+static void
+build_stalls_no_packet(void **state)
+{
+	(void)state;
+	rig_hello_ok(&rig);
+	start_build();
+	for (unsigned int i = 0; i < 10; i++)
+		loopback_works(&rig, i % RIG_QUEUES);
+	assert_int_equal(mock.building, 1);
+}
+
+static void
+connection_ends_during_a_build(void **state)
+{
+	(void)state;
+	rig_hello_ok(&rig);
+	start_build();
+	session_end(rig.s); /* returns although the build goes on */
+	rig.s = NULL;
+	assert_int_equal(mock.building, 1);
+	/* Its memory goes as well: the answer must not be written there. */
+	replace_memory();
+	mock.build_waits = false;
+	rig_wait_gone();
+	assert_int_equal(mock_objects(), 0);
+	assert_int_equal(rig.ctl.used->idx, 1); /* HELLO alone was answered */
+}
+
+static void
+rings_restart_during_a_build(void **state)
+{
+	(void)state;
+	rig_hello_ok(&rig);
+	start_build();
+	session_stop(rig.s);
+	memset(rig.base, 0, sizeof(rig.base));
+	guest_ring_close(&rig.ctl);
+	guest_ring(&rig.g, &rig.ctl, 0, 8);
+	assert_int_equal(session_start(rig.s), 0);
+	mock.build_waits = false;
+	/* The first answer on the new ring is to the first request on it. */
+	rig_hello_ok(&rig);
+	assert_int_equal(rig.ctl.used->idx, 1);
+	assert_int_equal(mock.programs, 0);
+}
+
+static void
+memory_replaced_during_a_build(void **state)
+{
+	struct apir_ctl_rsp h;
+	uint8_t *out = malloc(APIR_CTL_MAX);
+
+	(void)state;
+	rig_hello_ok(&rig);
+	start_build();
+	mock.build_waits = true;
+	session_pause(rig.s);
+	replace_memory();
+	mock.build_waits = false;
+	session_resume(rig.s);
+	assert_true(rig_ctl_wait(&rig, out, APIR_CTL_MAX) > sizeof(h));
+	memcpy(&h, out, sizeof(h));
+	assert_int_equal(h.status, APIR_S_OK);
+	free(out);
+}
+
+static void
+memory_that_is_no_use(void **state)
+{
+	(void)state;
+	session_stop(rig.s);
+	rig.g.r[1].size = UINT64_MAX;
+	assert_int_equal(session_start(rig.s), -1);
+	rig.g.r[1].size = GUEST_SIZE2;
+	assert_int_equal(session_start(rig.s), 0);
+	rig_hello_ok(&rig);
+}
+
+static void
+broken_control_ring(void **state)
+{
+	const uint64_t one = 1;
+	struct guest_burst b;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	atomic_fetch_add((_Atomic uint16_t *)&rig.ctl.avail->idx, 100);
+
+	assert_int_equal(write(rig.ctl.kick_fd, &one, sizeof(one)), sizeof(one));
+	/* The data queues go on, and the session ends as any other. */
+	burst(&rig, 0, 0, &b);
+	guest_wait(&rig.data[0]);
+	assert_int_equal(b.rsp->status, APIR_S_OK);
+}
+
+struct starter {
+	struct rig rig;
+	pthread_t t;
+	unsigned int status;
+	char text[256];
+};
+
+static void *
+start_one(void *arg)
+{
+	struct starter *s = arg;
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+
+	rig_hello_req(&req);
+	s->status = rig_hello(&s->rig, &req, &rsp);
+	memcpy(s->text, rsp.text, sizeof(rsp.text));
+	return NULL;
+}
+
+static void
+ten_guests_at_once(void **state)
+{
+	struct starter *s = calloc(10, sizeof(*s));
+	unsigned int ok = 0;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		rig_open(&s[i].rig, 1 + i);
+	for (int i = 0; i < 10; i++)
+		pthread_create(&s[i].t, NULL, start_one, &s[i]);
+	for (int i = 0; i < 10; i++) {
+		pthread_join(s[i].t, NULL);
+		if (s[i].status == APIR_S_OK) {
+			ok++;
+			loopback_works(&s[i].rig, 0);
+		} else {
+			assert_int_equal(s[i].status, APIR_S_SESSIONS);
+			assert_non_null(strstr(s[i].text, "--max-sessions"));
+		}
+	}
+	assert_int_equal(ok, 4);
+	/* A place that is given up is taken. */
+	for (int i = 0; i < 10; i++)
+		rig_close(&s[i].rig);
+	rig_hello_ok(&rig);
+	free(s);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(hello_and_loopback),
+		T(nothing_before_hello),
+		T(hello_refusals),
+		T(hello_twice),
+		T(strange_control_messages),
+		T(control_chains_that_lie),
+		T(memory_replaced_in_flight),
+		T(requests_offered_in_a_pause),
+		T(ring_disabled_in_flight),
+		T(ring_reset_in_flight),
+		T(connection_ends_in_flight),
+		T(guest_that_restarts),
+		T(build_stalls_no_packet),
+		T(connection_ends_during_a_build),
+		T(rings_restart_during_a_build),
+		T(memory_replaced_during_a_build),
+		T(memory_that_is_no_use),
+		T(broken_control_ring),
+		T(ten_guests_at_once),
+	};
+
+	return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
