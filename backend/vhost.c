@@ -31,7 +31,12 @@
 	 (1ull << VHOST_USER_F_PROTOCOL_FEATURES))
 
 static struct backend *backend;
-static struct session *sessions[RTE_MAX_VHOST_DEVICE];
+
+/* A connection. */
+static struct guest {
+	struct session *s;
+	bool enabled[SESSION_MAX_QUEUES]; /* by SET_VRING_ENABLE */
+} guests[RTE_MAX_VHOST_DEVICE];
 
 static int
 get_mem(int vid, struct mem_region *regions, unsigned int max)
@@ -86,6 +91,24 @@ static const struct session_ops session_ops = {
 	.put_base = put_base,
 };
 
+/* The queue that a message is about, or -1. */
+static int
+queue_of(const struct vu_msg *msg)
+{
+	switch (msg->hdr.request) {
+	case VU_SET_VRING_NUM:
+	case VU_SET_VRING_ADDR:
+	case VU_SET_VRING_BASE:
+	case VU_SET_VRING_ENABLE:
+		return (int)msg->u.state.index;
+	case VU_SET_VRING_KICK:
+	case VU_SET_VRING_CALL:
+		return (int)(msg->u.u64 & 0xff);
+	default:
+		return -1;
+	}
+}
+
 /*
  * What changes memory or rings of a running device is done with its queues at rest: librte_vhost unmaps the old
  * memory without a word. The library holds its queue locks here; nothing below takes them.
@@ -94,30 +117,46 @@ static enum rte_vhost_msg_result
 before_message(int vid, void *arg)
 {
 	const struct vu_msg *msg = arg;
-	struct session *s = sessions[vid];
+	struct guest *g = &guests[vid];
+	const int q = queue_of(msg);
 
-	switch (msg->hdr.request) {
-	case VU_SET_MEM_TABLE:
-	case VU_SET_VRING_NUM:
-	case VU_SET_VRING_ADDR:
-	case VU_SET_VRING_BASE:
-		session_pause(s);
-		break;
-	case VU_SET_VRING_ENABLE:
-		/* The library would acknowledge first and tell us after. */
-		if (msg->u.state.num == 0)
-			session_queue(s, (uint16_t)msg->u.state.index, false);
-		break;
-	}
+	if (msg->hdr.request == VU_SET_MEM_TABLE)
+		session_pause(g->s);
+	/* Of a queue that is disabled the library would tell us only after it has acknowledged that. */
+	if (q >= 0)
+		session_queue(g->s, (uint16_t)q, false);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
-/* Not called for a message that failed: the session then stays at rest, and the relay ends its connection. */
+/* All that the library waits for before it calls a ring ready. */
+static bool
+ring_complete(int vid, uint16_t q)
+{
+	struct rte_vhost_vring vr;
+
+	/* -2: not told yet; -1: told that there is none. */
+	return rte_vhost_get_vhost_vring(vid, q, &vr) == 0 && vr.desc != NULL && vr.avail != NULL &&
+	       vr.used != NULL && vr.kickfd > -2 && vr.callfd > -2;
+}
+
+/*
+ * Not called for a message that failed: its queue, or all of them, then stay at rest, and the relay ends the
+ * connection. A ring is served from here on and not from the library's own call, which comes after
+ * the acknowledgement: a driver may say HELLO before that.
+ */
 static enum rte_vhost_msg_result
 after_message(int vid, void *arg)
 {
-	(void)arg;
-	session_resume(sessions[vid]);
+	const struct vu_msg *msg = arg;
+	struct guest *g = &guests[vid];
+	const int q = queue_of(msg);
+
+	if (msg->hdr.request == VU_SET_MEM_TABLE)
+		session_resume(g->s);
+	if (msg->hdr.request == VU_SET_VRING_ENABLE)
+		g->enabled[q] = msg->u.state.num != 0;
+	if (q >= 0 && g->enabled[q] && ring_complete(vid, (uint16_t)q))
+		session_queue(g->s, (uint16_t)q, true);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -135,16 +174,17 @@ new_connection(int vid)
 		log_limited(&backend->limit, LOG_ERR, "out of memory or threads for another session");
 		return -1;
 	}
-	sessions[vid] = s;
+	memset(&guests[vid], 0, sizeof(guests[vid]));
+	guests[vid].s = s;
 	return rte_vhost_extern_callback_register(vid, &extern_ops, NULL);
 }
 
 static void
 destroy_connection(int vid)
 {
-	struct session *s = sessions[vid];
+	struct session *s = guests[vid].s;
 
-	sessions[vid] = NULL;
+	guests[vid].s = NULL;
 	if (s != NULL)
 		session_end(s);
 }
@@ -159,24 +199,24 @@ new_device(int vid)
 		log_limited(&backend->limit, LOG_ERR,
 			    "session %u: the driver did not accept VIRTIO_F_VERSION_1 and "
 			    "VIRTIO_RING_F_INDIRECT_DESC (features 0x%llx): it is not served",
-			    sessions[vid]->id, (unsigned long long)features);
+			    guests[vid].s->id, (unsigned long long)features);
 		return -1;
 	}
-	return session_start(sessions[vid]);
+	return session_start(guests[vid].s);
 }
 
 static void
 destroy_device(int vid)
 {
-	if (sessions[vid] != NULL)
-		session_stop(sessions[vid]);
+	if (guests[vid].s != NULL)
+		session_stop(guests[vid].s);
 }
 
 static int
 vring_state_changed(int vid, uint16_t idx, int enable)
 {
-	if (sessions[vid] != NULL)
-		session_queue(sessions[vid], idx, enable != 0);
+	if (guests[vid].s != NULL)
+		session_queue(guests[vid].s, idx, enable != 0);
 	return 0;
 }
 

@@ -163,7 +163,13 @@ read -r -a counts < <(sed -n 's/.*style: \([0-9]*\) passed, \([0-9]*\) failed, \
 [ ${#counts[@]} = 3 ] || counts=(0 1 0)
 account "style" "${counts[@]}"
 
-if build "build (build/)" build -Db_sanitize=none -Ddocs=true; then
+documentation() {
+	rm -rf build-doc
+	meson setup build-doc -Ddocs=true && ninja -C build-doc doc/html
+}
+step "documentation (doxygen)" documentation
+
+if build "build (build/)" build -Db_sanitize=none; then
 	suite "unit tests" build unit
 	suite "integration tests" build integration
 	step "installation (tests/run_install)" tests/run_install build

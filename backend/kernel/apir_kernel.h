@@ -72,6 +72,7 @@
 									   apir_t +         \
 								   apir_t->segs_off))
 #define APIR_VERDICTS ((__global ulong *)(__global void *)APIR_PTR(apir_t->verdicts))
+/** @endcond */
 
 /** Packets of the burst. */
 #define apir_count() (apir_t->count)

@@ -28,9 +28,9 @@ RTE_LOG_REGISTER(apir_pmd_logtype, pmd.net.apir, NOTICE)
 #define MAX_TX_QUEUES RTE_MAX_QUEUES_PER_PORT
 
 /*
- * Devices whose back-end hung when their port was closed: it may still write to their packets, so that nothing of them
- * can be freed yet. Each later probe and close tries again. Guarded by EAL's own order: probe and close never overlap
- * for one bus, but close may come from several threads.
+ * Devices whose back-end hung when their port was closed: it may still write to their packets, so
+ * that nothing of them can be freed yet. Each later probe and close tries again. Guarded by EAL's
+ * own order: probe and close never overlap for one bus, but close may come from several threads.
  */
 static struct {
 	rte_spinlock_t lock;
@@ -85,12 +85,35 @@ apir_dev_configure(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* ethdev starts a port whose queues were never set up. */
+static int
+check_queues(const struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		if (dev->data->rx_queues[i] != NULL)
+			continue;
+		APIR_PORT_LOG(apir_port_of(dev), ERR, "start: rx queue %u is not set up", i);
+		return -EINVAL;
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		if (dev->data->tx_queues[i] != NULL)
+			continue;
+		APIR_PORT_LOG(apir_port_of(dev), ERR, "start: tx queue %u is not set up", i);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int
 apir_dev_start(struct rte_eth_dev *dev)
 {
 	struct apir_port *port = apir_port_of(dev);
 	uint16_t i;
 
+	if (check_queues(dev) != 0)
+		return -EINVAL;
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
 		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
@@ -178,7 +201,10 @@ apir_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	return 0;
 }
 
-/* What runs the kernels, where a NIC tells its firmware. At most 31 characters, as many as testpmd shows. */
+/*
+ * What runs the kernels, where a NIC tells its firmware. At most 31 characters, as many as testpmd
+ * shows.
+ */
 static int
 apir_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size)
 {

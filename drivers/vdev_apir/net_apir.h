@@ -9,9 +9,9 @@
  * @file
  * The insides of net_apir.
  *
- * Rx queue i is queue pair i of the apir device; tx queue i sends to queue pair i % (rx queues). Several tx queues may
- * so share a pair: its tx_lock serialises them. Its rx_lock keeps the poller apart from the link thread, which takes
- * mbufs back that nobody polls for.
+ * Rx queue i is queue pair i of the apir device; tx queue i sends to queue pair i % (rx queues).
+ * Several tx queues may so share a pair: its tx_lock serialises them. Its rx_lock keeps the poller
+ * apart from the link thread, which takes mbufs back that nobody polls for.
  */
 
 #include <pthread.h>
@@ -47,8 +47,9 @@ extern int apir_pmd_logtype;
 /** Drop reasons 0..N-1 have counters of their own. */
 #define APIR_NB_REASONS 8
 /**
- * Least headroom of a packet that is sent in place. What comes back is pushed headers by vSwitches, which never check:
- * with less it is copied, and so has all of RTE_PKTMBUF_HEADROOM again. 64 bytes are a VXLAN over IPv4 and some tags.
+ * Least headroom of a packet that is sent in place. What comes back is pushed headers by vSwitches,
+ * which never check: with less it is copied, and so has all of RTE_PKTMBUF_HEADROOM again. 64 bytes
+ * are a VXLAN over IPv4 and some tags.
  */
 #define APIR_MIN_HEADROOM (RTE_PKTMBUF_HEADROOM / 2)
 #define APIR_MAX_MTU	  (UINT16_MAX - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN)
@@ -68,7 +69,10 @@ apir_ctr_add(apir_ctr *c, uint64_t n)
 	atomic_store_explicit(c, apir_ctr_get(c) + n, memory_order_relaxed);
 }
 
-/** Counters of a rx queue; those of a tx queue. All of them uint64_t: net_apir_stats.c subtracts them as arrays. */
+/**
+ * Counters of a rx queue; those of a tx queue. All of them uint64_t: net_apir_stats.c subtracts
+ * them as arrays.
+ */
 struct apir_rx_ctrs {
 	apir_ctr packets;
 	apir_ctr bytes;
@@ -169,7 +173,10 @@ apir_port_of(const struct rte_eth_dev *dev)
 /* net_apir_rxtx.c */
 uint16_t apir_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t apir_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts);
-/** Submit what is gathered and free all that is complete, counted as unpolled. @return true: nothing is left in it */
+/**
+ * Submit what is gathered and free all that is complete, counted as unpolled. @return true: nothing
+ * is left in it
+ */
 bool apir_qp_drain(struct apir_qp *qp);
 /** Let nothing more in. On return no apir_tx_burst() runs that saw the old pipeline. */
 void apir_qp_shut(struct apir_qp *qp);
@@ -195,7 +202,10 @@ int apir_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *na
 			  unsigned int n);
 
 /* net_apir_link.c */
-/** False while nothing can listen at path=: no socket is there, or the one that refused a moment ago. */
+/**
+ * False while nothing can listen at path=: no socket is there, or the one that refused a moment
+ * ago.
+ */
 bool apir_link_worth_a_try(struct apir_port *port);
 void apir_link_init(struct apir_port *port);
 /** From here on a lost back-end is noticed and connected again. */
@@ -210,9 +220,15 @@ int apir_link_update(struct rte_eth_dev *dev, int wait_to_complete);
 void apir_link_overdue(struct apir_qp *qp);
 
 /* net_apir_kernel.c */
-/** Read the kernel's file and open those of its arguments. Logs what is wrong. @return 0 or a negative errno */
+/**
+ * Read the kernel's file and open those of its arguments. Logs what is wrong. @return 0 or a
+ * negative errno
+ */
 int apir_kernel_load(struct apir_port *port);
-/** Make program, kernels, buffers and pipeline on the device. Logs what is wrong. @return 0 or a negative errno */
+/**
+ * Make program, kernels, buffers and pipeline on the device. Logs what is wrong. @return 0 or a
+ * negative errno
+ */
 int apir_kernel_build(struct apir_port *port, uint32_t *pipeline);
 
 #endif /* NET_APIR_H */

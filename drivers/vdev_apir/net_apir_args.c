@@ -18,7 +18,10 @@
 
 #include "net_apir_args.h"
 
-/* rte_kvargs is not used: it cuts values at '=' (options=-DN=4) and cannot say which key it does not know. */
+/*
+ * rte_kvargs is not used: it cuts values at '=' (options=-DN=4) and cannot say which key it does
+ * not know.
+ */
 
 struct parser {
 	struct apir_args *args;

@@ -6,9 +6,8 @@
 #define NET_APIR_ARGS_H
 
 /**
- * @file
- * The device arguments of net_apir: what a user may write after --vdev=net_apir, checked and made into one struct.
- * Nothing here touches a file, a socket or ethdev.
+ * @file The device arguments of net_apir: what a user may write after --vdev=net_apir, checked and
+ * made into one struct. Nothing here touches a file, a socket or ethdev.
  */
 
 #include <stdint.h>
@@ -20,7 +19,10 @@
 #define APIR_ARGS_MAX_KERNEL_ARGS 64
 /** Longest kernel source, bytes. */
 #define APIR_ARGS_MAX_SOURCE (4u << 20)
-/** Queue pairs asked for when queues= is not given: what apird allows by default; it may grant fewer. */
+/**
+ * Queue pairs asked for when queues= is not given: what apird allows by default; it may grant
+ * fewer.
+ */
 #define APIR_ARGS_DEFAULT_QUEUES 8
 
 enum apir_arg_kind {
@@ -58,7 +60,7 @@ struct apir_args {
 	bool entry_given; /**< false: the entry is the file's name */
 	struct apir_arg_stage stages[RTE_APIR_MAX_STAGES];
 	uint16_t queues; /**< 0: not given */
-	uint16_t burst;  /**< 0: not given, as many as the back-end takes up to 256 */
+	uint16_t burst;	 /**< 0: not given, as many as the back-end takes up to 256 */
 	uint16_t nb_bursts;
 	uint32_t timeout_us;
 	uint32_t wait_ms;

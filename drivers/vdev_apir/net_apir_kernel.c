@@ -15,7 +15,10 @@
 /** Bytes read from an argument's file and written to the device at once. */
 #define FILE_CHUNK (1u << 20)
 
-/* Opens a file that is to be read whole. O_NONBLOCK: a FIFO must not block the probe before it is refused. */
+/*
+ * Opens a file that is to be read whole. O_NONBLOCK: a FIFO must not block the probe before it is
+ * refused.
+ */
 static int
 open_file(const struct apir_port *port, const char *key, const char *path, uint64_t *size)
 {
@@ -93,7 +96,10 @@ apir_kernel_load(struct apir_port *port)
 	if (port->args.kernel == NULL)
 		return 0;
 	ret = load_source(port);
-	/* Tables stay open: the same content is there for the next back-end, whatever becomes of the name. */
+	/*
+	 * Tables stay open: the same content is there for the next back-end, whatever becomes of
+	 * the name.
+	 */
 	for (i = 0; i < port->args.nb_stages && ret == 0; i++) {
 		for (k = 0; k < port->args.stages[i].nb_args && ret == 0; k++) {
 			struct apir_arg *arg = &port->args.stages[i].args[k];

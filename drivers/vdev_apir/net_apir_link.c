@@ -75,7 +75,9 @@ shut_queues(struct apir_port *port)
 		apir_qp_shut(&port->qps[i]);
 }
 
-/* With the lock held, which is let go while the application is told, if there is anything to tell. */
+/*
+ * With the lock held, which is let go while the application is told, if there is anything to tell.
+ */
 static void
 tell_link(struct apir_port *port)
 {
@@ -94,7 +96,10 @@ tell_link(struct apir_port *port)
 	pthread_mutex_lock(&port->lock);
 }
 
-/* Takes back what is left in the queues. polled: leave it to the application. True: nothing is left. */
+/*
+ * Takes back what is left in the queues. polled: leave it to the application. True: nothing is
+ * left.
+ */
 static bool
 take_back(struct apir_port *port, bool polled)
 {
@@ -162,7 +167,9 @@ recover(struct apir_port *port, bool polled)
 		next = connect_again(port, &pipeline);
 	}
 	pthread_mutex_lock(&port->lock);
-	/* Lost again meanwhile: the lost callback has seen to it that the state is looked at anew. */
+	/*
+	 * Lost again meanwhile: the lost callback has seen to it that the state is looked at anew.
+	 */
 	if (next == APIR_LINK_OK && rte_apir_state(port->dev_id) != RTE_APIR_RUNNING)
 		next = APIR_LINK_LOST;
 	port->state = next;
@@ -248,7 +255,10 @@ on_lost(uint16_t dev_id __rte_unused, void *arg)
 	APIR_PORT_LOG(port, WARNING, "%s: the back-end is gone, connecting again every %u ms",
 		      port->args.path, port->args.reconnect_ms);
 	apir_ctr_add(&port->lost, 1);
-	/* Unless the thread, awake for another reason, was faster than this call and has connected again. */
+	/*
+	 * Unless the thread, awake for another reason, was faster than this call and has connected
+	 * again.
+	 */
 	if (rte_apir_state(port->dev_id) != RTE_APIR_RUNNING) {
 		shut_queues(port);
 		link_lost(port, APIR_LINK_LOST);

@@ -8,7 +8,10 @@
 
 #include "net_apir.h"
 
-/* Packets come back in the sender's mbufs; only copies are made in this pool, in as many segments as they need. */
+/*
+ * Packets come back in the sender's mbufs; only copies are made in this pool, in as many segments
+ * as they need.
+ */
 static int
 check_buffers(const struct apir_port *port, const struct rte_mempool *pool, uint32_t mtu)
 {

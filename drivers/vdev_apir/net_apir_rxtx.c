@@ -31,7 +31,10 @@ in_place_slow(const struct rte_mbuf *m)
 	return true;
 }
 
-/* May the kernel write to this packet where it lies? Whether its memory is shared is seen by rte_apir_gather(). */
+/*
+ * May the kernel write to this packet where it lies? Whether its memory is shared is seen by
+ * rte_apir_gather().
+ */
 static inline bool
 in_place(const struct rte_mbuf *m)
 {
@@ -75,7 +78,10 @@ tx_copy(struct apir_txq *txq, uint32_t pipeline, struct rte_mbuf *m)
 	return true;
 }
 
-/* Sends the packets at the start of pkts that go in place. *stuck: the one after them has to be copied. */
+/*
+ * Sends the packets at the start of pkts that go in place. *stuck: the one after them has to be
+ * copied.
+ */
 static inline uint16_t
 tx_in_place(struct apir_txq *txq, uint32_t pipeline, struct rte_mbuf **pkts, uint16_t nb_pkts,
 	    bool *stuck)
@@ -84,7 +90,10 @@ tx_in_place(struct apir_txq *txq, uint32_t pipeline, struct rte_mbuf **pkts, uin
 	uint64_t bytes = 0;
 	uint16_t run, taken, i;
 
-	/* Lengths are summed first: a packet that is taken may be back and freed by the poller at once. */
+	/*
+	 * Lengths are summed first: a packet that is taken may be back and freed by the poller at
+	 * once.
+	 */
 	for (run = 0; run < nb_pkts && in_place(pkts[run]); run++)
 		bytes += pkts[run]->pkt_len;
 	*stuck = run < nb_pkts;
@@ -125,14 +134,20 @@ apir_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		}
 		done++;
 	}
-	/* Self-clocking: an idle back-end gets what there is; a busy one finds a fuller burst when it is through. */
+	/*
+	 * Self-clocking: an idle back-end gets what there is; a busy one finds a fuller burst when
+	 * it is through.
+	 */
 	if (rte_apir_in_flight(qp->dev_id, qp->qp_id) == 0)
 		rte_apir_submit(qp->dev_id, qp->qp_id);
 	rte_spinlock_unlock(&qp->tx_lock);
 	return done;
 }
 
-/* An application sees what a NIC would have given it: nothing of what the packet was on its way here. */
+/*
+ * An application sees what a NIC would have given it: nothing of what the packet was on its way
+ * here.
+ */
 static inline void
 rx_fresh(const struct apir_qp *qp, struct rte_mbuf *m, const struct rte_apir_verdict *v)
 {
@@ -218,7 +233,10 @@ rx_check_clock(struct apir_qp *qp)
 		apir_link_overdue(qp);
 }
 
-/* After a poll: a gathered burst must not wait for company when nothing is in flight that would bring it. */
+/*
+ * After a poll: a gathered burst must not wait for company when nothing is in flight that would
+ * bring it.
+ */
 static inline void
 rx_kick(struct apir_qp *qp, bool got)
 {

@@ -30,7 +30,10 @@ struct port_sums {
 static_assert(sizeof(struct apir_rx_ctrs) == sizeof(((struct port_sums *)0)->rx), "same counters");
 static_assert(sizeof(struct apir_tx_ctrs) == sizeof(((struct port_sums *)0)->tx), "same counters");
 
-/* Nobody writes to a counter but the thread that counts: a reset remembers where each of them stood. */
+/*
+ * Nobody writes to a counter but the thread that counts: a reset remembers where each of them
+ * stood.
+ */
 struct apir_stats_base {
 	struct port_sums port;
 	uint64_t rx[RTE_MAX_QUEUES_PER_PORT][NB_RX_CTRS];
@@ -119,16 +122,14 @@ tx_ctrs(const struct apir_port *port, uint16_t i)
 	return txq == NULL ? NULL : &txq->ctrs;
 }
 
-/* Since the port is there. */
+/* What librte_apir counts. It waits while the link thread connects or builds. */
 static void
-sum_up(const struct apir_port *port, struct port_sums *s)
+sum_up_backend(const struct apir_port *port, struct port_sums *s)
 {
 	struct rte_apir_stats qp;
 	uint16_t i;
 
-	memset(s, 0, sizeof(*s));
 	for (i = 0; i < port->max_queues; i++) {
-		add((uint64_t *)&s->rx, rx_ctrs(port, i), NB_RX_CTRS);
 		if (rte_apir_stats_get(port->dev_id, i, &qp) != 0)
 			continue;
 		s->enq_bursts += qp.enq_bursts;
@@ -137,23 +138,36 @@ sum_up(const struct apir_port *port, struct port_sums *s)
 		s->backend_copied_bytes += qp.copied_bytes;
 		s->kicks += qp.kicks;
 	}
+}
+
+/* Since the port is there. */
+static void
+sum_up(const struct apir_port *port, struct port_sums *s, bool backend)
+{
+	uint16_t i;
+
+	memset(s, 0, sizeof(*s));
+	for (i = 0; i < port->max_queues; i++)
+		add((uint64_t *)&s->rx, rx_ctrs(port, i), NB_RX_CTRS);
 	for (i = 0; i < port->data->nb_tx_queues; i++)
 		if (tx_ctrs(port, i) != NULL)
 			add((uint64_t *)&s->tx, tx_ctrs(port, i), NB_TX_CTRS);
 	s->lost = apir_ctr_get(&port->lost);
 	s->reconnects = apir_ctr_get(&port->reconnects);
 	s->timeouts = apir_ctr_get(&port->timeouts);
+	if (backend)
+		sum_up_backend(port, s);
 }
 
 /* Since the last reset. A tx queue that was set up anew since counts from 0: never below. */
 static void
-sum_since_reset(const struct apir_port *port, struct port_sums *s)
+sum_since_reset(const struct apir_port *port, struct port_sums *s, bool backend)
 {
 	const uint64_t *base = (const uint64_t *)&port->base->port;
 	uint64_t *v = (uint64_t *)s;
 	unsigned int i;
 
-	sum_up(port, s);
+	sum_up(port, s, backend);
 	for (i = 0; i < NB_SUMS; i++)
 		v[i] -= RTE_MIN(base[i], v[i]);
 }
@@ -189,7 +203,7 @@ apir_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats APIR_ETH_QST
 	struct port_sums s;
 	uint16_t i;
 
-	sum_since_reset(port, &s);
+	sum_since_reset(port, &s, false);
 	stats->ipackets = s.rx.packets;
 	stats->ibytes = s.rx.bytes;
 	stats->imissed = s.rx.unpolled;
@@ -217,7 +231,7 @@ apir_stats_reset(struct rte_eth_dev *dev)
 	uint16_t i;
 
 	memset(base, 0, sizeof(*base));
-	sum_up(port, &base->port);
+	sum_up(port, &base->port, true);
 	for (i = 0; i < port->max_queues; i++)
 		add(base->rx[i], rx_ctrs(port, i), NB_RX_CTRS);
 	for (i = 0; i < port->data->nb_tx_queues; i++)
@@ -265,7 +279,7 @@ apir_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned 
 
 	if (xstats == NULL || n < nb)
 		return (int)nb;
-	sum_since_reset(port, &s);
+	sum_since_reset(port, &s, true);
 	for (i = 0; i < RTE_DIM(port_xstats); i++)
 		xstats[at++].value = *(uint64_t *)((char *)&s + port_xstats[i].offset);
 	xstats[at++].value = s.enq_bursts == 0 ? 0 : s.enq_pkts / s.enq_bursts;

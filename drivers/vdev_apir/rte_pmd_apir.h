@@ -8,9 +8,11 @@
 /**
  * @file rte_pmd_apir.h
  *
- * What the PMD net_apir tells an application beyond ethdev: the verdict that a kernel gave to a received packet.
+ * What the PMD net_apir tells an application beyond ethdev: the verdict that a kernel gave to a
+ * received packet.
  *
- * It lies in a dynamic field of the mbuf, which the PMD registers when the first port with kernel= is probed:
+ * It lies in a dynamic field of the mbuf, which the PMD registers when the first port with kernel=
+ * is probed:
  *
  * @code
  *   int offset = rte_pmd_apir_verdict_offset();    // once, after the ports are probed
@@ -36,12 +38,15 @@ extern "C" {
 
 /** Content of the dynamic field; valid in packets received from a net_apir port with kernel=. */
 struct rte_pmd_apir_verdict {
-	uint16_t port; /**< as in apir_forward(i, port); 0 if the kernel gave no verdict */
-	uint16_t reserved;
-	uint32_t meta; /**< as in apir_forward_meta(i, port, meta) */
+	uint16_t port;	   /**< as in apir_forward(i, port); 0 if the kernel gave no verdict */
+	uint16_t reserved; /**< 0 */
+	uint32_t meta;	   /**< as in apir_forward_meta(i, port, meta) */
 };
 
-/** Offset of the field in struct rte_mbuf, or -1 (rte_errno ENOENT) when no port with kernel= was probed. */
+/**
+ * Offset of the field in struct rte_mbuf, or -1 (rte_errno ENOENT) when no port with kernel= was
+ * probed.
+ */
 static inline int
 rte_pmd_apir_verdict_offset(void)
 {

@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,24 +35,20 @@ bounce(struct apir_dev *dev)
 
 /* Programs ------------------------------------------------------------------ */
 
-/* The whole log. NULL: no memory, or the device does not give it; text set. */
-static char *
-read_log(struct apir_dev *dev, CLIENT *clnt, uint32_t prog, uint64_t total)
+/* The whole log, to be freed. Returns 0 or a negative errno, with a text. */
+static int
+read_log(struct apir_dev *dev, CLIENT *clnt, uint32_t prog, uint64_t total, char **out)
 {
 	apir_log_args args = {.prog = prog, .sink.form = APIR_DATA_INLINE};
 	char *log;
 	int ret = 0;
 
-	if (total > LOG_MAX) {
-		apir_err(EPROTO, "program: a build log of %llu bytes", (unsigned long long)total);
-		return NULL;
-	}
+	if (total > LOG_MAX)
+		return apir_err(EPROTO, "program: a build log of %" PRIu64 " bytes", total);
 	log = malloc(total + 1);
-	if (log == NULL) {
-		apir_err(ENOMEM, "program: no memory for a build log of %llu bytes",
-			 (unsigned long long)total);
-		return NULL;
-	}
+	if (log == NULL)
+		return apir_err(ENOMEM, "program: no memory for a build log of %" PRIu64 " bytes",
+				total);
 	while (ret == 0 && args.offset < total) {
 		apir_read_res res = {0};
 		enum clnt_stat st;
@@ -73,10 +70,11 @@ read_log(struct apir_dev *dev, CLIENT *clnt, uint32_t prog, uint64_t total)
 	}
 	if (ret != 0) {
 		free(log);
-		return NULL;
+		return ret;
 	}
 	log[total] = '\0';
-	return log;
+	*out = log;
+	return 0;
 }
 
 /* The line of a build log that says most: the first error, else the first line. */
@@ -93,26 +91,31 @@ log_line(const char *log, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
-/*
- * After a failed build: its log to the caller, its first error to the error text, and the program
- * is destroyed.
- */
+/* Quietly: the caller has an error to report already. */
 static void
+drop_program(CLIENT *clnt, uint32_t prog)
+{
+	apir_result res = {0};
+
+	if (apir_program_destroy_1(prog, &res, clnt) == RPC_SUCCESS)
+		xdr_free((xdrproc_t)xdr_apir_result, &res);
+}
+
+/* After a failed build: its log to the caller, its first error to the error text. Returns -ENOEXEC. */
+static int
 build_failed(struct apir_dev *dev, CLIENT *clnt, const apir_program_res *res, char **log)
 {
-	char *text = read_log(dev, clnt, res->id, res->log_len);
-	apir_result gone = {0};
-	char line[1024] = "";
+	char line[1024] = "", *text = NULL;
 
-	if (apir_program_destroy_1(res->id, &gone, clnt) == RPC_SUCCESS)
-		xdr_free((xdrproc_t)xdr_apir_result, &gone);
-	if (text != NULL)
+	if (read_log(dev, clnt, res->id, res->log_len, &text) == 0)
 		log_line(text, line, sizeof(line));
-	apir_err(ENOEXEC, "the program does not build%s%s", line[0] != '\0' ? ": " : "", line);
+	drop_program(clnt, res->id);
 	if (log != NULL)
 		*log = text;
 	else
 		free(text);
+	return apir_err(ENOEXEC, "the program does not build%s%s", line[0] != '\0' ? ": " : "",
+			line);
 }
 
 static int
@@ -162,27 +165,19 @@ build(struct apir_dev *dev, CLIENT *clnt, apir_program_args args, uint32_t *prog
 	const enum clnt_stat st = apir_program_create_1(args, &res, clnt);
 	int ret;
 
-	if (st == RPC_SUCCESS && res.result.status == APIR_S_BUILD) {
-		build_failed(dev, clnt, &res, log);
-		ret = -ENOEXEC;
-	} else {
+	if (st == RPC_SUCCESS && res.result.status == APIR_S_BUILD)
+		ret = build_failed(dev, clnt, &res, log);
+	else
 		ret = apir_call_check(dev, st, &res.result, "program");
-		if (ret == 0 && res.id == 0)
-			ret = apir_err(EPROTO,
-				       "program: the device gave it id 0, which is no object's");
-		if (ret == 0 && log != NULL) {
-			*log = read_log(dev, clnt, res.id, res.log_len);
-			if (*log == NULL) {
-				apir_result gone = {0};
-
-				ret = -ENOMEM;
-				if (apir_program_destroy_1(res.id, &gone, clnt) == RPC_SUCCESS)
-					xdr_free((xdrproc_t)xdr_apir_result, &gone);
-			}
-		}
-		if (ret == 0)
-			*program = res.id;
+	if (ret == 0 && res.id == 0)
+		ret = apir_err(EPROTO, "program: the device gave it id 0, which is no object's");
+	if (ret == 0 && log != NULL) {
+		ret = read_log(dev, clnt, res.id, res.log_len, log);
+		if (ret != 0)
+			drop_program(clnt, res.id);
 	}
+	if (ret == 0)
+		*program = res.id;
 	if (st == RPC_SUCCESS)
 		xdr_free((xdrproc_t)xdr_apir_program_res, &res);
 	return ret;
@@ -319,8 +314,8 @@ read_piece(struct apir_dev *dev, CLIENT *clnt, uint32_t buffer, size_t offset, c
 	st = apir_buffer_read_1(args, &res, clnt);
 	ret = apir_call_check(dev, st, &res.result, "buffer read");
 	if (ret == 0 && (res.n != len || (in_call && res.bytes.bytes_len != len)))
-		ret = apir_err(EPROTO, "buffer read: %llu bytes instead of %zu",
-			       (unsigned long long)res.n, len);
+		ret = apir_err(EPROTO, "buffer read: %" PRIu64 " bytes instead of %zu",
+			       (uint64_t)res.n, len);
 	if (ret == 0 && in_call && len != 0)
 		memcpy(data, res.bytes.bytes_val, len);
 	else if (ret == 0 && b != NULL)

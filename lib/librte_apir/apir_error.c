@@ -75,8 +75,8 @@ apir_env_vlog(const struct apir_env *env, enum apir_log_level level, const char 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	rte_log(level == APIR_LOG_ERR ? err_level() : levels[level], apir_logtype, "apir: %s\n",
 		text);
-	if (level == APIR_LOG_ERR) {
-		/* what the core says of an error is what the caller wants to read */
+	if (level == APIR_LOG_ERR && !err_set) {
+		/* what the core says of an error, the cause first, is what the caller wants to read */
 		snprintf(err_text, sizeof(err_text), "%s", text);
 		err_set = true;
 	}

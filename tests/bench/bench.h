@@ -49,7 +49,8 @@ struct options {
 	bool json;
 	const char *json_file; /**< NULL: stdout */
 	bool guest_cost, idle, start, check;
-	bool best; /**< the best round of each side, not the median */
+	double near_ns; /**< count only rounds with the cores so near; 0: all */
+	bool best;	/**< the best round of each side, not the median */
 	int nb_eal;
 	char **eal; /**< further EAL options */
 };
@@ -168,7 +169,8 @@ struct line {
 	unsigned int burst, size;
 	double native_mpps, apir_mpps, ratio;
 	double native_us, apir_us, added_us;
-	double core_ns; /**< before it: a cache line from core to core and back */
+	unsigned int left_out; /**< rounds that --near left out */
+	double core_ns;	       /**< a cache line from core to core and back */
 };
 
 struct cost_line {

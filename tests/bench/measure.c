@@ -17,11 +17,13 @@
 
 #include "bench.h"
 
-#define MIN_SAMPLES   20u
-#define MAX_SAMPLES   4000u
-#define MAX_ROUNDS    1000u
-#define IDLE_SETTLE_S 1
-#define IDLE_SECONDS  5
+#define MIN_SAMPLES	  20u
+#define MAX_SAMPLES	  4096u /* and two turns of the most sets there can be */
+#define MAX_ROUNDS	  1000u
+#define IDLE_SETTLE_S	  1
+#define IDLE_SECONDS	  5
+#define LEFT_OUT_S	  120
+#define LEFT_OUT_PAUSE_US 20000
 
 static int
 compare(const void *a, const void *b)
@@ -88,8 +90,9 @@ latency(const struct side *s, struct traffic *t, unsigned int nb, uint64_t *cycl
 struct rounds {
 	double native_mpps[MAX_ROUNDS], apir_mpps[MAX_ROUNDS], ratio[MAX_ROUNDS];
 	double native_us[MAX_ROUNDS], apir_us[MAX_ROUNDS], added_us[MAX_ROUNDS];
-	uint64_t cycles[MAX_SAMPLES];
-	double us[MAX_SAMPLES];
+	double core_ns[MAX_ROUNDS];
+	uint64_t cycles[MAX_SAMPLES + 2 * MAX_IN_FLIGHT];
+	double us[MAX_SAMPLES + 2 * MAX_IN_FLIGHT];
 };
 
 /* One round: a slice of each measure for each side; the side that goes first changes. */
@@ -139,6 +142,7 @@ traffic_begin(struct traffic *t, const struct options *o, enum bench_case c, uns
 static void
 line_fill(const struct options *o, struct line *l, struct rounds *r, unsigned int n)
 {
+	l->core_ns = median(r->core_ns, n);
 	if (o->best) {
 		l->native_mpps = extreme(r->native_mpps, n, true);
 		l->apir_mpps = extreme(r->apir_mpps, n, true);
@@ -156,37 +160,77 @@ line_fill(const struct options *o, struct line *l, struct rounds *r, unsigned in
 	l->added_us = median(r->added_us, n);
 }
 
+/*
+ * A round between two looks at how far the cores are apart. With --near, one during which they were farther is left out
+ * and run again, for as long as LEFT_OUT_S allows. @return 0; 1 left out; -1
+ */
+static int
+round_near(const struct options *o, struct rounds *r, unsigned int i, struct traffic *t,
+	   unsigned int nb, unsigned int samples)
+{
+	const double before = measure_cores(o);
+	double after;
+
+	if (before < 0 || (o->near_ns > 0 && before > o->near_ns))
+		return before < 0 ? -1 : 1;
+	if (round_run(r, i, t, nb, samples) != 0)
+		return -1;
+	after = measure_cores(o);
+	r->core_ns[i] = RTE_MAX(before, after);
+	return after < 0 ? -1 : o->near_ns > 0 && after > o->near_ns;
+}
+
+static int
+rounds_run(const struct options *o, struct rounds *r, struct traffic *t, struct line *l)
+{
+	const double burst_s = slice(&side_native, t, 16 * t->nb_sets) / (16 * t->nb_sets);
+	const double bursts = o->seconds / o->rounds / 4 / burst_s;
+	const uint64_t end = rte_rdtsc() + LEFT_OUT_S * rte_get_tsc_hz();
+	unsigned int i = 0, samples;
+
+	if (burst_s <= 0)
+		return -1;
+	samples = RTE_MIN(whole_turns(t, bursts), whole_turns(t, MAX_SAMPLES));
+	samples = RTE_MAX(samples, whole_turns(t, MIN_SAMPLES));
+	while (i < o->rounds) {
+		int rc = round_near(o, r, i, t, whole_turns(t, bursts), samples);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0) {
+			i++;
+			continue;
+		}
+		l->left_out++;
+		if (rte_rdtsc() > end) {
+			fprintf(stderr,
+				"apir-bench: for %d s the cores were farther apart than --near "
+				"allows: choose others (--guest-core, --apird-core) or leave it "
+				"out\n",
+				LEFT_OUT_S);
+			return -1;
+		}
+		usleep(LEFT_OUT_PAUSE_US);
+	}
+	return 0;
+}
+
 int
 measure_line(const struct options *o, struct line *l)
 {
 	struct rounds *r = calloc(1, sizeof(*r));
-	const double slice_s = o->seconds / o->rounds / 4;
-	const unsigned int rounds = RTE_MIN(o->rounds, MAX_ROUNDS);
 	struct traffic t;
-	double burst_s;
-	int rc = -1;
+	int rc;
 
 	if (r == NULL)
 		return -1;
-	l->core_ns = measure_cores(o);
-	if (traffic_begin(&t, o, l->kernel, l->burst, l->size) != 0)
-		goto out;
-	burst_s = slice(&side_native, &t, 16 * t.nb_sets) / (16 * t.nb_sets);
-	if (burst_s <= 0)
-		goto out_traffic;
-	for (unsigned int i = 0; i < rounds; i++) {
-		unsigned int samples = whole_turns(&t, slice_s / burst_s);
-
-		samples = RTE_MIN(samples, MAX_SAMPLES / (2 * t.nb_sets) * 2 * t.nb_sets);
-		samples = RTE_MAX(samples, whole_turns(&t, MIN_SAMPLES));
-		if (round_run(r, i, &t, whole_turns(&t, slice_s / burst_s), samples) != 0)
-			goto out_traffic;
+	rc = traffic_begin(&t, o, l->kernel, l->burst, l->size);
+	if (rc == 0) {
+		rc = rounds_run(o, r, &t, l);
+		traffic_free(&t);
 	}
-	line_fill(o, l, r, rounds);
-	rc = 0;
-out_traffic:
-	traffic_free(&t);
-out:
+	if (rc == 0)
+		line_fill(o, l, r, o->rounds);
 	free(r);
 	return rc;
 }
@@ -194,7 +238,7 @@ out:
 int
 measure_cost(const struct options *o, struct cost_line *c)
 {
-	const unsigned int rounds = RTE_MIN(o->rounds, MAX_ROUNDS);
+	const unsigned int rounds = o->rounds;
 	double enqueue[MAX_ROUNDS], dequeue[MAX_ROUNDS];
 	struct guest_cost cost;
 	struct traffic t;

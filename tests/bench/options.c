@@ -30,6 +30,8 @@ static const char help[] =
 	"  --seconds S        time spent on each line of the table        (1.2)\n"
 	"  --rounds N         interleaved rounds it is cut into, 1 to 999 (15)\n"
 	"  --best             each side's best round instead of medians: for a busy machine\n"
+	"  --near NS          count only rounds during which a cache line takes at most NS ns\n"
+	"                     between the cores, there and back              (0: all rounds)\n"
 	"  --device D         auto, PLATFORM:DEVICE or part of a name     (auto)\n"
 	"  --local N          work-items of a work-group, 0 to 4096       (0: each side's "
 	"default)\n"
@@ -154,6 +156,7 @@ options_parse(struct options *o, int argc, char **argv)
 		SECONDS,
 		ROUNDS,
 		BEST,
+		NEAR,
 		DEVICE,
 		LOCAL,
 		APIRD,
@@ -175,6 +178,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{"seconds", required_argument, NULL, SECONDS},
 		{"rounds", required_argument, NULL, ROUNDS},
 		{"best", no_argument, NULL, BEST},
+		{"near", required_argument, NULL, NEAR},
 		{"device", required_argument, NULL, DEVICE},
 		{"local", required_argument, NULL, LOCAL},
 		{"apird", required_argument, NULL, APIRD},
@@ -216,6 +220,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case BEST:
 			o->best = true;
+			break;
+		case NEAR:
+			o->near_ns = number(name, optarg, 0, 1e6, false);
 			break;
 		case DEVICE:
 			o->device = optarg;

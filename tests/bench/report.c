@@ -25,6 +25,7 @@
 struct report {
 	FILE *table, *json;
 	bool table_head, cost_head;
+	unsigned int left_out;
 	struct line *lines;
 	struct cost_line *costs;
 	unsigned int nb_lines, nb_costs, missed;
@@ -66,6 +67,7 @@ append(void *array, unsigned int *nb, size_t size, const void *what)
 void
 report_line(struct report *r, const struct line *l)
 {
+	r->left_out += l->left_out;
 	r->lines = append(r->lines, &r->nb_lines, sizeof(*l), l);
 	if (!r->table_head)
 		fprintf(r->table, "%-8s %6s %6s %12s %10s %7s %10s %8s %9s %8s\n", "case", "burst",
@@ -215,6 +217,9 @@ report_close(struct report *r)
 {
 	if (r == NULL)
 		return;
+	if (r->left_out > 0)
+		fprintf(r->table, "\n%u rounds were left out: the cores were far apart (--near)\n",
+			r->left_out);
 	if (r->json != NULL && r->json != stdout)
 		fclose(r->json);
 	free(r->lines);

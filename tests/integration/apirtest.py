@@ -400,12 +400,14 @@ class Testpmd:
 
     def _until(self, text, timeout, what):
         end = time.monotonic() + timeout
+        # testpmd writes character by character: another thread's log line may stand in the middle.
+        pattern = re.compile(r"(?:\w+: [^\n]*\n)*".join(map(re.escape, text)))
         with self._cond:
             while True:
-                at = self._out.find(text, self._seen)
-                if at >= 0:
-                    got = self._out[self._seen:at]
-                    self._seen = at + len(text)
+                found = pattern.search(self._out, self._seen)
+                if found:
+                    got = self._out[self._seen:found.start()]
+                    self._seen = found.end()
                     return got
                 left = end - time.monotonic()
                 if self._eof or left <= 0:

@@ -3,44 +3,19 @@
 """l3fwd-gpu, the router, with real traffic: a capture of real tools, and a ping between two namespaces."""
 
 import ipaddress
-import json
 import os
 import re
 import shutil
-import signal
 import struct
 import subprocess
 
 import apirtest
+import l3fwdtest
+from l3fwdtest import ones_sum, read_pcap, write_pcap
 
 
-def read_pcap(path):
-    """Packets of a capture file, as bytes."""
-    with open(path, "rb") as f:
-        data = f.read()
-    magic = struct.unpack_from("<I", data)[0]
-    assert magic in (0xa1b2c3d4, 0xa1b23c4d), f"{path}: magic {magic:#x}"
-    packets, at = [], 24
-    while at < len(data):
-        caplen = struct.unpack_from("<I", data, at + 8)[0]
-        packets.append(data[at + 16:at + 16 + caplen])
-        at += 16 + caplen
-    assert at == len(data), f"{path} is truncated"
-    return packets
-
-
-def write_pcap(path, packets):
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
-        for p in packets:
-            f.write(struct.pack("<IIII", 0, 0, len(p), len(p)) + p)
-
-
-def ones_sum(data):
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total > 0xffff:
-        total = (total & 0xffff) + (total >> 16)
-    return total
+def setUpModule():
+    l3fwdtest.record()
 
 
 class Routes:
@@ -90,114 +65,7 @@ class Routes:
         return port, bytes(out)
 
 
-CAPTURE = apirtest.tmp_dir()
-
-
-def setUpModule():
-    """Record the capture that all tests use."""
-    apirtest.need_root()
-    apirtest.l3fwd_path()
-    r = apirtest.run([os.path.join(apirtest.SOURCE_DIR, "tools", "capture.sh"), CAPTURE], timeout=120)
-    if r.rc != 0:
-        raise AssertionError(f"tools/capture.sh failed:\n{r.out}")
-
-
-class L3fwdTest(apirtest.TestCase):
-    hugepages_mb = 1024
-
-    # What a command line is made of ---------------------------------------
-
-    @staticmethod
-    def cap(name):
-        return os.path.join(CAPTURE, name)
-
-    def out(self, name):
-        return os.path.join(self.tmp, name)
-
-    def rules(self):
-        """Options with copies of the capture's rules, to be changed at will."""
-        for name in ("routes4.cfg", "routes6.cfg"):
-            shutil.copy(self.cap(name), self.out(name))
-        return [f"--rule_ipv4={self.out('routes4.cfg')}", f"--rule_ipv6={self.out('routes6.cfg')}"]
-
-    def pcap_ports(self, inputs, prefix="out", nb=4):
-        """nb net_pcap ports; the first ones read the inputs, all write out<N>.pcap."""
-        return [f"--vdev=net_pcap{i}," + (f"rx_pcap={inputs[i]}," if i < len(inputs) else "") +
-                f"tx_pcap={self.out(f'{prefix}{i}.pcap')}" for i in range(nb)]
-
-    def endless_ports(self):
-        """Two ports that repeat the capture without end, two that take what comes."""
-        return [f"--vdev=net_pcap0,rx_pcap={self.cap('clients.pcap')},infinite_rx=1",
-                f"--vdev=net_pcap1,rx_pcap={self.cap('servers.pcap')},infinite_rx=1",
-                "--vdev=net_null2,no-rx=1", "--vdev=net_null3,no-rx=1"]
-
-    def command(self, ports, options, lcores="1", eal=None):
-        eal = apirtest.eal_args(mem=256, lcores=lcores) if eal is None else eal
-        return [apirtest.l3fwd_path(), *eal, *ports, "--", *options]
-
-    def run_to_end(self, ports, options, lcores="1", timeout=60):
-        """Run until the captures are exhausted; returns (exit code, output, summary)."""
-        path = self.out("summary.json")
-        if os.path.exists(path):
-            os.unlink(path)
-        r = apirtest.run(self.command(ports, [*options, "--exit-on-idle=300", f"--json={path}"], lcores),
-                         timeout=timeout)
-        summary = None
-        if os.path.exists(path):
-            with open(path, encoding="ascii") as f:
-                summary = json.load(f)
-        return r.rc, r.out, summary
-
-    def start_router(self, ports, options, lcores="1", wait="forwarding on"):
-        self.summary_path = self.out("running.json")
-        p = self.start_process(self.command(ports, [*options, f"--json={self.summary_path}"], lcores), name="l3fwd-gpu")
-        p.wait_log(wait, 60)
-        return p
-
-    def summary(self):
-        with open(self.summary_path, encoding="ascii") as f:
-            return json.load(f)
-
-    @staticmethod
-    def reasons(summary):
-        total = {}
-        for port in summary["ports"]:
-            for reason, n in port["dropped"].items():
-                total[reason] = total.get(reason, 0) + n
-        return total
-
-    def assert_nothing_lost(self, summary, *allowed):
-        """Each packet went out or was dropped by the kernel's own reasons, or by one that is allowed."""
-        self.assertEqual(summary["rx"], summary["tx"] + summary["dropped"])
-        reasons = self.reasons(summary)
-        for reason in ("bad_verdict", "refused", "device_lost", "device_error", "tx_full"):
-            if reason not in allowed:
-                self.assertEqual(reasons[reason], 0, reason)
-        self.assertEqual(summary["mismatches"], 0)
-        self.assertEqual(sum(p["missed"] for p in summary["ports"]), 0)
-
-    def received(self, process):
-        """Packets received so far, by the last periodic table; 0 before the first."""
-        tables = process.log.split(" s  port ")
-        rows = re.findall(r"^ +\d+ (net_\S+) +(\d+)", tables[-1], re.M)
-        return sum(int(n) for _, n in rows) if len(tables) > 1 else 0
-
-    def wait_traffic(self, process, packets=1000):
-        """Wait until that many more packets have been received."""
-        start = self.received(process)
-        apirtest.wait_until(lambda: self.received(process) >= start + packets or not process.running, 20, "traffic")
-        self.assertTrue(process.running, process.log)
-
-    def hup(self, process, text, log):
-        """Write the IPv4 rules, send SIGHUP and wait for the answer."""
-        self.file("routes4.cfg", text)
-        seen = len(re.findall(log, process.log))
-        process.kill(signal.SIGHUP)
-        apirtest.wait_until(lambda: len(re.findall(log, process.log)) > seen or not process.running, 30, log)
-        self.assertTrue(process.running, process.log)
-
-
-class Capture(L3fwdTest):
+class Capture(l3fwdtest.TestCase):
     """A capture of real traffic goes through, from file to file."""
 
     def check_verified(self, rc, out, summary, packets):
@@ -234,6 +102,17 @@ class Capture(L3fwdTest):
             self.assertTrue(got == want[port], f"port {port}: the frames differ")
             self.assertGreater(len(got), 0)
         self.assertEqual(d.stop(), 0)
+
+    def test_each_way_to_reach_packets(self):
+        packets = len(read_pcap(self.cap("clients.pcap")))
+        for mode, zero_copy in (("raw", True), ("base", True), ("staged", False)):
+            with self.subTest(mode=mode):
+                d = self.start_apird(["--copy-mode", mode])
+                rc, out, s = self.run_to_end(self.pcap_ports([self.cap("clients.pcap")]),
+                                             [*self.rules(), "--verify", f"--path={d.sock}"])
+                self.check_verified(rc, out, s, packets)
+                self.assertEqual(s["zero_copy"], zero_copy)
+                self.assertEqual(d.stop(), 0)
 
     def test_gpu_and_cpu_write_the_same(self):
         d = self.start_apird()
@@ -304,7 +183,8 @@ class Capture(L3fwdTest):
         self.assertEqual([len(p) for p in got], [len(p) for p in frames])
         self.assertTrue(all(g[34:] == f[34:] for g, f in zip(got, frames)))
         # With the MTU that ports have by default only the first fits.
-        rc, out, s = self.run_to_end(self.pcap_ports([self.out("jumbo.pcap")]), [*rules, "--verify", f"--path={d.sock}"])
+        rc, out, s = self.run_to_end(self.pcap_ports([self.out("jumbo.pcap")]),
+                                     [*rules, "--verify", f"--path={d.sock}"])
         self.check_verified(rc, out, s, len(frames))
         self.assertEqual(self.reasons(s)["too_big"], len(frames) - 1)
 
@@ -343,103 +223,7 @@ class Capture(L3fwdTest):
         self.assertEqual(d.stop(), 0)
 
 
-class Load(L3fwdTest):
-    """Things that happen while packets flow without end."""
-
-    def test_new_routes_lose_nothing(self):
-        d = self.start_apird()
-        p = self.start_router(self.endless_ports(), [*self.rules(), "--verify", f"--path={d.sock}"])
-        with open(self.cap("routes4.cfg"), encoding="ascii") as f:
-            old = f.read()
-        new = old.replace("203.0.113.0/24 3", "203.0.113.0/24 2") + "R0.0.0.0/0 1\n"
-        for text, nb in ((new, 5), (old, 4)) * 3:
-            self.wait_traffic(p)
-            self.hup(p, text, f"routes read anew: {nb} IPv4, 4 IPv6")
-        self.wait_traffic(p)
-        # A mistake changes nothing.
-        self.hup(p, old + "R10.0.0.0/8 seven\n", "the routes stay as they are")
-        self.assertIn("routes4.cfg:6: 'seven' is no port number: 0 to 255; the routes stay as they are", p.log)
-        os.unlink(self.out("routes4.cfg"))
-        p.kill(signal.SIGHUP)
-        p.wait_log("routes4.cfg: cannot be read: No such file or directory; the routes stay as they are")
-        self.wait_traffic(p)
-        self.assertEqual(p.stop(30), 0, p.log)
-        s = self.summary()
-        self.assertEqual(s["reloads"], 6)
-        self.assert_nothing_lost(s)
-        self.assertEqual(s["verified"], s["rx"])
-        # Both sets of routes were used: packets to 203.0.113.0/24 left by both ports, and none without a route once /0 was there.
-        self.assertGreater(s["ports"][2]["tx"], 0)
-        self.assertGreater(s["ports"][3]["tx"], 0)
-        self.assertEqual(d.stop(), 0)
-
-    def test_new_routes_without_a_device(self):
-        p = self.start_router(self.endless_ports(), [*self.rules(), "--cpu"])
-        self.wait_traffic(p)
-        self.hup(p, "R0.0.0.0/0 2\n", "routes read anew: 1 IPv4")
-        self.wait_traffic(p)
-        self.assertEqual(p.stop(30), 0, p.log)
-        self.assert_nothing_lost(self.summary())
-
-    def test_back_end_killed_and_started_again(self):
-        d = self.start_apird()
-        p = self.start_router(self.endless_ports(), [*self.rules(), "--verify", f"--path={d.sock}"])
-        for n in (1, 2):
-            self.wait_traffic(p)
-            d.kill()
-            d.wait()
-            apirtest.wait_until(lambda n=n: p.log.count("is gone; waiting for it") == n, 20, "loss noticed")
-            self.assertTrue(p.running, p.log)
-            if n == 2:
-                self.hup(p, "R0.0.0.0/0 1\n", "routes read anew, for when the device is back: 1 IPv4, 4 IPv6")
-            d = self.start_apird(sock=d.sock)
-            apirtest.wait_until(lambda n=n: p.log.count("the device is back") == n + (n == 2), 30, "reconnection")
-        self.wait_traffic(p)
-        self.assertEqual(p.stop(30), 0, p.log)
-        s = self.summary()
-        self.assertEqual(s["reconnects"], 2)
-        self.assert_nothing_lost(s, "device_lost")
-        self.assertEqual(s["verified"] + self.reasons(s)["device_lost"], s["rx"])
-        # 0.0.0.0/0 of the last rules was used.
-        self.assertIn("0.0.0.0/0", [r["prefix"] for r in s["routes"]])
-
-    def test_back_end_gone_for_good(self):
-        d = self.start_apird()
-        p = self.start_router(self.endless_ports(), [*self.rules(), f"--path={d.sock}"])
-        self.wait_traffic(p)
-        d.kill()
-        p.wait_log("is gone; waiting for it")
-        self.assertEqual(p.stop(30), 1, p.log)
-        self.assertIn("ended without a device", p.log)
-        self.assertNotIn("leaked", p.log)
-        self.assert_nothing_lost(self.summary(), "device_lost")
-
-
-    def test_back_end_stopped_and_continued(self):
-        d = self.start_apird()
-        p = self.start_router(self.endless_ports(), [*self.rules(), "--verify", f"--path={d.sock}"])
-        self.wait_traffic(p)
-        d.kill(signal.SIGSTOP)
-        p.wait_log(r"does not answer: \d+ packets wait", 20)
-        d.kill(signal.SIGCONT)
-        self.wait_traffic(p)
-        self.assertEqual(p.stop(30), 0, p.log)
-        s = self.summary()
-        self.assert_nothing_lost(s)
-        self.assertEqual(s["verified"], s["rx"])
-
-    def test_end_while_the_back_end_is_stopped(self):
-        d = self.start_apird()
-        p = self.start_router(self.endless_ports(), [*self.rules(), f"--path={d.sock}"])
-        self.wait_traffic(p)
-        d.kill(signal.SIGSTOP)
-        p.wait_log(r"does not answer: \d+ packets wait", 20)
-        self.assertEqual(p.stop(40), 1, p.log)
-        self.assertRegex(p.log, r"\d+ packets are still with apird, which does not answer")
-        d.kill(signal.SIGCONT)
-
-
-class Wire(L3fwdTest):
+class Wire(l3fwdtest.TestCase):
     """Two network namespaces reach each other through the router, over veth pairs."""
 
     def setUp(self):
@@ -495,7 +279,7 @@ class Wire(L3fwdTest):
         self.assert_nothing_lost(s)
 
 
-class BadInput(L3fwdTest):
+class BadInput(l3fwdtest.TestCase):
     """One clear message and a non-zero exit code each."""
 
     def fails(self, ports, options, message, rc=1, eal=None):
@@ -575,7 +359,7 @@ class BadInput(L3fwdTest):
         self.fails([], [*self.rules(), "--burst=0"], "--burst=0: a number from 1 to 1022 is needed", rc=2)
 
 
-class Mismatch(L3fwdTest):
+class Mismatch(l3fwdtest.TestCase):
     """--verify finds a kernel that is wrong."""
 
     def broken_kernel(self, old, new):

@@ -130,10 +130,6 @@ __kernel __attribute__((reqd_work_group_size(2, 2, 1))) void two_dimensions(APIR
 {
 }
 
-__kernel __attribute__((reqd_work_group_size(1000000, 1, 1))) void million(APIR_BURST)
-{
-}
-
 __kernel void no_burst(__global uint *x)
 {
 	x[0] = 1;

@@ -201,7 +201,10 @@ test_pipelines(void **state)
 	struct exec_kernel *facts = t_kernel(&env, prog, "facts", 0);
 	struct exec_kernel *fours = t_kernel(&env, prog, "fours", 0);
 	struct exec_kernel *two = t_kernel(&env, prog, "two_dimensions", 0);
-	struct exec_kernel *million = t_kernel(&env, prog, "million", 0);
+	struct exec_program *large =
+		t_program(&env, "__kernel __attribute__((reqd_work_group_size(1000000, 1, 1)))\n"
+				"void million(APIR_BURST) {}\n");
+	struct exec_kernel *million = t_kernel(&env, large, "million", 0);
 	struct exec_stage stages[17];
 	struct exec_pipeline *p = NULL;
 	struct exec_info info;
@@ -238,6 +241,7 @@ test_pipelines(void **state)
 	env.ops->kernel_destroy(fours);
 	env.ops->kernel_destroy(two);
 	env.ops->kernel_destroy(million);
+	env.ops->program_destroy(large);
 }
 
 static void

@@ -85,8 +85,8 @@ start_eal(void)
 	assert_true(rte_eal_init(10, argv) >= 0);
 }
 
-void
-run_setup(void)
+int
+run_setup(void **state)
 {
 	const char *names[] = {"apir_table.h", "apir_kernel.h", ""};
 	const char *dirs[] = {TEST_KERNEL_HEADERS, TEST_KERNEL_HEADERS, TEST_KERNEL};
@@ -96,6 +96,7 @@ run_setup(void)
 	cl_int err;
 	int i;
 
+	(void)state;
 	start_eal();
 	dev = find_pocl();
 	ctx = clCreateContext(NULL, 1, &dev, NULL, NULL, &err);
@@ -120,6 +121,7 @@ run_setup(void)
 		free(text[i]);
 	for (i = 0; i < RUN_PORTS; i++)
 		mtus[i] = 1500;
+	return 0;
 }
 
 static void
@@ -142,15 +144,16 @@ free_tables(void)
 	rules = NULL;
 }
 
-void
-run_teardown(void)
+int
+run_teardown(void **state)
 {
+	(void)state;
 	free_tables();
 	clReleaseKernel(kernel);
 	clReleaseProgram(program);
 	clReleaseCommandQueue(queue);
 	clReleaseContext(ctx);
-	rte_eal_cleanup();
+	return rte_eal_cleanup();
 }
 
 void

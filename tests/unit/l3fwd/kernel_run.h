@@ -36,9 +36,9 @@ struct test_result {
 	uint8_t *data;
 };
 
-/* Compile the kernel. Fails the test with the build log if it does not. */
-void run_setup(void);
-void run_teardown(void);
+/* Group fixtures of cmocka: compile the kernel (it fails with the build log if it does not), and let all go. */
+int run_setup(void **state);
+int run_teardown(void **state);
 
 /* Tables of these rules for both routers, from the texts of rule files (NULL: none). */
 void run_set_rules(const char *rules4, const char *rules6);

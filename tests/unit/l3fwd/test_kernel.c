@@ -316,22 +316,6 @@ test_one_family(void **st)
 	assert_true(seen > 0);
 }
 
-static int
-setup(void **st)
-{
-	(void)st;
-	run_setup();
-	return 0;
-}
-
-static int
-teardown(void **st)
-{
-	(void)st;
-	run_teardown();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -341,5 +325,5 @@ main(void)
 		cmocka_unit_test(test_one_family),
 	};
 
-	return cmocka_run_group_tests_name("l3fwd kernel, random", tests, setup, teardown);
+	return cmocka_run_group_tests_name("l3fwd kernel, random", tests, run_setup, run_teardown);
 }

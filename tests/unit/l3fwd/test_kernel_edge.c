@@ -561,22 +561,6 @@ test_every_prefix_length6(void **st)
 	}
 }
 
-static int
-setup(void **st)
-{
-	(void)st;
-	run_setup();
-	return 0;
-}
-
-static int
-teardown(void **st)
-{
-	(void)st;
-	run_teardown();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -597,5 +581,5 @@ main(void)
 		cmocka_unit_test(test_every_prefix_length6),
 	};
 
-	return cmocka_run_group_tests_name("l3fwd kernel, corners", tests, setup, teardown);
+	return cmocka_run_group_tests_name("l3fwd kernel, corners", tests, run_setup, run_teardown);
 }

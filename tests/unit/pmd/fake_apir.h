@@ -6,9 +6,9 @@
 #define FAKE_APIR_H
 
 /**
- * @file
- * A librte_apir that a test holds in its hand: bursts complete when the test says so, with the verdicts it wants, and
- * the back-end goes, hangs and comes back on command. One device; every function may be called from any thread.
+ * @file A librte_apir that a test holds in its hand: bursts complete when the test says so, with
+ * the verdicts it wants, and the back-end goes, hangs and comes back on command. One device; every
+ * function may be called from any thread.
  */
 
 #include <stdbool.h>

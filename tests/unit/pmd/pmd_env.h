@@ -48,7 +48,10 @@ void env_port_down(uint16_t port);
 /** A packet of len bytes, the first of which is mark. */
 struct rte_mbuf *env_packet(uint16_t len, uint8_t mark);
 uint8_t env_mark(const struct rte_mbuf *m);
-/** Send n new packets marked mark, mark + 1, ... on a tx queue; those not taken are freed. @return how many were taken */
+/**
+ * Send n new packets marked mark, mark + 1, ... on a tx queue; those not taken are freed. @return
+ * how many were taken
+ */
 uint16_t env_send(uint16_t port, uint16_t queue, uint16_t n, uint8_t mark);
 /** Receive and free. @return how many */
 uint16_t env_receive(uint16_t port, uint16_t queue, uint16_t n);
@@ -59,14 +62,20 @@ uint64_t env_xstat(uint16_t port, const char *name);
 /** What was logged since the last call (or the start); valid until the next. */
 const char *env_log(void);
 
-/** Write a file in a folder of the test's own, which goes with env_fini(). @return its path, valid until the next call */
+/**
+ * Write a file in a folder of the test's own, which goes with env_fini(). @return its path, valid
+ * until the next call
+ */
 const char *env_file(const char *name, const void *data, size_t len);
 /** "kernel=FILE" of a kernel file k.cl whose text is "source". */
 const char *env_kernel(void);
 
 /** Count link events of a port. */
 void env_watch_link(uint16_t port);
-/** Wait until the link was told to be up (or down) for the n-th time, n from 1; fails after a minute. */
+/**
+ * Wait until the link was told to be up (or down) for the n-th time, n from 1; fails after a
+ * minute.
+ */
 void env_wait_link(bool up, unsigned int n);
 
 #endif /* PMD_ENV_H */

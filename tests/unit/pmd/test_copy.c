@@ -177,7 +177,10 @@ external(void *buf, uint16_t size, unsigned int *freed)
 	return m;
 }
 
-/* An external buffer of one owner is as good as the mbuf's own, and needs no headroom: its owner chose it so. */
+/*
+ * An external buffer of one owner is as good as the mbuf's own, and needs no headroom: its owner
+ * chose it so.
+ */
 static void
 test_external_buffer(void **state)
 {

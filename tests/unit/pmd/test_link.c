@@ -56,7 +56,10 @@ test_up_while_started(void **state)
 	env_port_down(port);
 }
 
-/* Everything in flight and gathered comes back, is freed and counted; then traffic goes on with a pipeline made anew. */
+/*
+ * Everything in flight and gathered comes back, is freed and counted; then traffic goes on with a
+ * pipeline made anew.
+ */
 static void
 test_lost_and_back(void **state)
 {
@@ -118,7 +121,9 @@ test_lost_often(void **state)
 	env_port_down(port);
 }
 
-/* Nobody polls: the packets are taken back all the same, and what was complete is counted as such. */
+/*
+ * Nobody polls: the packets are taken back all the same, and what was complete is counted as such.
+ */
 static void
 test_lost_unpolled(void **state)
 {
@@ -189,7 +194,10 @@ test_closed_while_lost(void **state)
 	env_port_down(port);
 }
 
-/* The new back-end cannot build the kernel: the port stays down, nothing leaks, and it can be removed. */
+/*
+ * The new back-end cannot build the kernel: the port stays down, nothing leaks, and it can be
+ * removed.
+ */
 static void
 test_back_without_kernel(void **state)
 {
@@ -222,7 +230,9 @@ poll_in_vain(uint16_t port)
 		assert_int_equal(env_receive(port, 0, 32), 0);
 }
 
-/* A burst is overdue: down and counted once; up again when the back-end lets go. No packet is lost. */
+/*
+ * A burst is overdue: down and counted once; up again when the back-end lets go. No packet is lost.
+ */
 static void
 test_hung_and_back(void **state)
 {
@@ -282,7 +292,10 @@ test_never_overdue(void **state)
 	env_port_down(port);
 }
 
-/* Stop and close cannot wait for ever for a hung back-end: its packets are freed as soon as it lets go. */
+/*
+ * Stop and close cannot wait for ever for a hung back-end: its packets are freed as soon as it lets
+ * go.
+ */
 static void
 test_close_while_hung(void **state)
 {

@@ -90,7 +90,10 @@ test_wait_for_back_end(void **state)
 	assert_int_equal(rte_vdev_uninit(VDEV), 0);
 }
 
-/* What waits for ever is not waited for longer than asked, and the one try that is logged is the last. */
+/*
+ * What waits for ever is not waited for longer than asked, and the one try that is logged is the
+ * last.
+ */
 static void
 test_wait_in_vain(void **state)
 {
@@ -137,6 +140,24 @@ test_configure(void **state)
 	assert_int_equal(rte_eth_dev_configure(port, 3, 1, &conf), -EINVAL);
 	conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
 	assert_int_equal(rte_eth_dev_configure(port, 1, 1, &conf), -EINVAL);
+	assert_int_equal(rte_vdev_uninit(VDEV), 0);
+}
+
+static void
+test_start_without_queues(void **state)
+{
+	struct rte_eth_conf conf = {0};
+	uint16_t port;
+
+	(void)state;
+	assert_int_equal(env_probe(""), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name(VDEV, &port), 0);
+	assert_int_equal(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_dev_start(port), -EINVAL);
+	assert_non_null(strstr(env_log(), "rx queue 0 is not set up"));
+	assert_int_equal(rte_eth_rx_queue_setup(port, 0, 64, 0, NULL, env_rx_pool), 0);
+	assert_int_equal(rte_eth_dev_start(port), -EINVAL);
+	assert_non_null(strstr(env_log(), "tx queue 0 is not set up"));
 	assert_int_equal(rte_vdev_uninit(VDEV), 0);
 }
 
@@ -365,6 +386,7 @@ main(void)
 		T(test_wait_in_vain),
 		T(test_info),
 		T(test_configure),
+		T(test_start_without_queues),
 		T(test_mtu),
 		T(test_mtu_at_queue_setup),
 		T(test_mac_and_filters),

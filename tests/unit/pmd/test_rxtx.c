@@ -57,7 +57,10 @@ test_full_burst_goes(void **state)
 	env_port_down(port);
 }
 
-/* While a burst is handed out bit by bit it counts as in flight: what gathers meanwhile goes with its last packet. */
+/*
+ * While a burst is handed out bit by bit it counts as in flight: what gathers meanwhile goes with
+ * its last packet.
+ */
 static void
 test_flush_after_last_packet(void **state)
 {
@@ -274,7 +277,10 @@ test_multi_seg(void **state)
 	env_port_down(port);
 }
 
-/* Two senders on one queue pair and a poller, all at once: each packet comes back once, each sender's in order. */
+/*
+ * Two senders on one queue pair and a poller, all at once: each packet comes back once, each
+ * sender's in order.
+ */
 enum { SENDERS = 2, EACH = 20000 };
 static _Atomic bool poller_ends;
 static uint32_t received[SENDERS];
