@@ -26,7 +26,7 @@ int log_level_of(const char *name);
 void log_msg(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Keeps a source that a guest controls from filling the disk: LOG_LIMIT_BURST lines, then one a second. */
-#define LOG_LIMIT_BURST 20
+#define LOG_LIMIT_BURST 100
 struct log_limit {
 	pthread_mutex_t lock;
 	uint64_t last_ns;

@@ -29,46 +29,42 @@ RTE_LOG_REGISTER(apir_pmd_logtype, pmd.net.apir, NOTICE)
 
 /*
  * Devices whose back-end hung when their port was closed: it may still write to their packets, so
- * that nothing of them can be freed yet. Each later probe and close tries again. Guarded by EAL's
- * own order: probe and close never overlap for one bus, but close may come from several threads.
+ * that nothing of them can be freed yet. Each later probe and close tries again.
  */
 static struct {
-	rte_spinlock_t lock;
+	pthread_mutex_t lock;
 	unsigned int nb;
 	uint16_t dev_ids[RTE_APIR_MAX_DEVS];
-} left_behind = {.lock = RTE_SPINLOCK_INITIALIZER};
+} left_behind = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void
 close_left_behind(void)
 {
 	unsigned int i;
 
-	rte_spinlock_lock(&left_behind.lock);
+	pthread_mutex_lock(&left_behind.lock);
 	for (i = 0; i < left_behind.nb;) {
-		if (rte_apir_state(left_behind.dev_ids[i]) != RTE_APIR_HUNG &&
-		    rte_apir_close(left_behind.dev_ids[i]) != -EBUSY)
+		if (rte_apir_close(left_behind.dev_ids[i]) != -EBUSY)
 			left_behind.dev_ids[i] = left_behind.dev_ids[--left_behind.nb];
 		else
 			i++;
 	}
-	rte_spinlock_unlock(&left_behind.lock);
+	pthread_mutex_unlock(&left_behind.lock);
 }
 
 static void
 close_device(const struct apir_port *port)
 {
-	int ret = rte_apir_close(port->dev_id);
-
-	if (ret != -EBUSY)
+	if (rte_apir_close(port->dev_id) != -EBUSY)
 		return;
 	APIR_PORT_LOG(port, ERR,
 		      "close: %s hangs and holds packets of this process: they are freed once it "
 		      "lets go or ends",
 		      port->args.path);
-	rte_spinlock_lock(&left_behind.lock);
-	if (left_behind.nb < RTE_APIR_MAX_DEVS)
-		left_behind.dev_ids[left_behind.nb++] = port->dev_id;
-	rte_spinlock_unlock(&left_behind.lock);
+	/* No more devices than the library can have: there is room for each. */
+	pthread_mutex_lock(&left_behind.lock);
+	left_behind.dev_ids[left_behind.nb++] = port->dev_id;
+	pthread_mutex_unlock(&left_behind.lock);
 }
 
 static int
@@ -80,8 +76,8 @@ apir_dev_configure(struct rte_eth_dev *dev)
 			"no rx queue: what is sent must come back on one, configure at least 1");
 		return -EINVAL;
 	}
-	if ((dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0)
-		dev->data->scattered_rx = 1;
+	dev->data->scattered_rx =
+		(dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	return 0;
 }
 

@@ -13,41 +13,33 @@
  * as they need.
  */
 static int
-check_buffers(const struct apir_port *port, const struct rte_mempool *pool, uint32_t mtu)
+check_buffers(const struct apir_port *port, struct rte_mempool *pool, uint32_t mtu)
 {
-	const uint32_t room = rte_pktmbuf_data_room_size((struct rte_mempool *)(uintptr_t)pool);
+	const uint32_t room = rte_pktmbuf_data_room_size(pool);
 	const uint32_t need = RTE_PKTMBUF_HEADROOM + mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 
-	if (room < RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN) {
-		APIR_PORT_LOG(port, ERR, "mempool %s: data room of %u bytes: must be at least %u",
-			      pool->name, room, RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN);
-		return -EINVAL;
-	}
-	if ((port->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) == 0 &&
-	    !port->data->scattered_rx && room < need) {
-		APIR_PORT_LOG(port, ERR,
-			      "MTU %u needs a data room of %u bytes, mempool %s has %u: use larger "
-			      "mbufs or turn on the rx offload scatter",
-			      mtu, need, pool->name, room);
-		return -EINVAL;
-	}
-	return 0;
+	if (port->data->scattered_rx || room >= need)
+		return 0;
+	APIR_PORT_LOG(
+		port, ERR,
+		"MTU %u needs a data room of %u bytes, mempool %s has %u: use larger mbufs or "
+		"turn on the rx offload scatter",
+		mtu, need, pool->name, room);
+	return -EINVAL;
 }
 
 int
 apir_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
-		    unsigned int socket_id __rte_unused, const struct rte_eth_rxconf *conf,
-		    struct rte_mempool *pool)
+		    unsigned int socket_id __rte_unused,
+		    const struct rte_eth_rxconf *conf __rte_unused, struct rte_mempool *pool)
 {
 	struct apir_port *port = apir_port_of(dev);
 	struct apir_qp *qp = &port->qps[id];
 	int ret;
 
-	if ((conf->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) == 0) {
-		ret = check_buffers(port, pool, dev->data->mtu);
-		if (ret != 0)
-			return ret;
-	}
+	ret = check_buffers(port, pool, dev->data->mtu);
+	if (ret != 0)
+		return ret;
 	qp->pool = pool;
 	dev->data->rx_queues[id] = qp;
 	return 0;

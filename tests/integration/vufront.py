@@ -53,6 +53,8 @@ class Front:
         self.memfd = os.memfd_create("guest")
         os.ftruncate(self.memfd, MEMORY)
         self.mem = mmap.mmap(self.memfd, MEMORY)
+        # struct writes byte by byte; an index must be seen whole or not at all.
+        self.u16 = memoryview(self.mem).cast("H")
         self.kick = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(queues + 1)]
         self.call = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(queues + 1)]
         self.avail = [0] * (queues + 1)
@@ -63,6 +65,7 @@ class Front:
             os.close(fd)
         self.memfd, self.kick, self.call = -1, [], []
         self.sock.close()
+        self.u16.release()
         self.mem.close()
 
     def __enter__(self):
@@ -178,13 +181,13 @@ class Front:
     def offer(self, q, head):
         """Make descriptor head available on ring q and notify."""
         _, avail, _ = self.ring(q)
-        struct.pack_into("<H", self.mem, avail + 4 + 2 * (self.avail[q] % SIZE), head)
+        self.u16[avail // 2 + 2 + self.avail[q] % SIZE] = head
         self.avail[q] += 1
-        struct.pack_into("<H", self.mem, avail + 2, self.avail[q] & 0xFFFF)
+        self.u16[avail // 2 + 1] = self.avail[q] & 0xFFFF
         os.eventfd_write(self.kick[q], 1)
 
     def used_idx(self, q):
-        return struct.unpack_from("<H", self.mem, self.ring(q)[2] + 2)[0]
+        return self.u16[self.ring(q)[2] // 2 + 1]
 
     def wait(self, q):
         """Wait for the next completion on ring q; returns the used length."""
