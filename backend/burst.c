@@ -7,8 +7,8 @@
 #include "burst.h"
 #include "log.h"
 
-#define SEG_FLAGS (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)
-#define likely(x) __builtin_expect(!!(x), 1)
+#define SEG_FLAGS   (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 static inline void
@@ -114,7 +114,9 @@ burst_open(struct dataq *q, uint16_t head, struct burst_req *r)
 	return APIR_S_OK;
 }
 
-/* What is wrong with a segment, or where it lies when it is in another region than the one before. */
+/*
+ * What is wrong with a segment, or where it lies when it is in another region than the one before.
+ */
 static enum apir_status
 other_segment(struct dataq *q, struct raw_desc d, uint32_t next, void **va)
 {
@@ -366,7 +368,10 @@ burst_run(struct dataq *q, unsigned int budget)
 	if (n > budget)
 		n = (uint16_t)budget;
 	while (n > 0) {
-		/* A guest that offers a slot again before it is answered has more in flight than its ring. */
+		/*
+		 * A guest that offers a slot again before it is answered has more in flight than
+		 * its ring.
+		 */
 		if (unlikely((uint16_t)(q->next - q->first) >= q->vr.size))
 			break;
 		if (!one(q, n > 1))
@@ -376,9 +381,10 @@ burst_run(struct dataq *q, unsigned int budget)
 	}
 	if (unlikely(q->vr.broken))
 		log_limited(q->limit, LOG_ERR,
-			"session %u: queue %u: the guest broke the ring (available index or entry out of range): "
-			"the queue is stopped until it is set up again",
-			q->session, q->index);
+			    "session %u: queue %u: the guest broke the ring (available index or "
+			    "entry out of range): "
+			    "the queue is stopped until it is set up again",
+			    q->session, q->index);
 	return done;
 }
 

@@ -7,8 +7,9 @@
 
 /**
  * @file
- * Data queues: bursts of packets, from the ring to the executor and back. One poll thread works on a
- * queue; nothing here allocates, locks or, unless the guest wants to be notified, makes a system call.
+ * Data queues: bursts of packets, from the ring to the executor and back. One poll thread works on
+ * a queue; nothing here allocates, locks or, unless the guest wants to be notified, makes a system
+ * call.
  */
 
 #include "exec.h"
@@ -44,7 +45,7 @@ struct dataq {
 	_Atomic(struct exec_queue *) xq;
 	const struct objtab *pipelines; /**< of struct exec_pipeline */
 	uint32_t max_pkts;
-	bool loopback, multi_seg; /**< agreed on in HELLO */
+	bool loopback, multi_seg;  /**< agreed on in HELLO */
 	_Atomic uint32_t pipeline; /**< of the burst last submitted, for the watchdog's message */
 	_Atomic uint32_t in_flight;
 	uint16_t first, next; /**< bursts in flight, modulo 2^16: slots of fifo */
@@ -65,17 +66,24 @@ struct u16_any {
 struct burst_req {
 	struct vring_table tbl;
 	struct apir_burst_req hdr;
-	const struct u16_any *counts; /**< with APIR_BURST_F_SEGS: nb_pkts segment counts in guest memory */
+	const struct u16_any
+		*counts; /**< with APIR_BURST_F_SEGS: nb_pkts segment counts in guest memory */
 	struct apir_burst_rsp *rsp; /**< NULL when there is none */
 };
 
-/** Work on up to budget requests, and on those that complete. Returns how many things it did: 0 is idle. */
+/**
+ * Work on up to budget requests, and on those that complete. Returns how many things it did: 0 is
+ * idle.
+ */
 unsigned int burst_run(struct dataq *q, unsigned int budget);
 
 /** Wait until nothing is in flight. */
 void burst_drain(struct dataq *q);
 
-/** Find table, response and header of request head. r->rsp is set as soon as it is known, also on failure. */
+/**
+ * Find table, response and header of request head. r->rsp is set as soon as it is known, also on
+ * failure.
+ */
 enum apir_status burst_open(struct dataq *q, uint16_t head, struct burst_req *r);
 
 /** Check and translate the packets into b. */

@@ -68,7 +68,10 @@ control_answer(struct session *s, const uint8_t *in, size_t in_len, uint8_t *out
 	return sizeof(rsp) + rsp.len;
 }
 
-/* Copy the request in. Returns its length, or -1: it is longer than any control message or not in guest memory. */
+/*
+ * Copy the request in. Returns its length, or -1: it is longer than any control message or not in
+ * guest memory.
+ */
 static ssize_t
 gather(const struct session *s, const struct vring_chain *c, uint8_t *in)
 {
@@ -77,7 +80,8 @@ gather(const struct session *s, const struct vring_chain *c, uint8_t *in)
 	if (c->in_len > APIR_CTL_MAX)
 		return -1;
 	for (unsigned int i = 0; i < c->nb_in; i++) {
-		if (c->in[i].len != 0 && !mem_copy_from(&s->mem, in + n, c->in[i].gpa, c->in[i].len))
+		if (c->in[i].len != 0 &&
+		    !mem_copy_from(&s->mem, in + n, c->in[i].gpa, c->in[i].len))
 			return -1;
 		n += c->in[i].len;
 	}
@@ -164,10 +168,14 @@ serve(struct session *s, int head, const struct vring_chain *chain, ssize_t in_l
 		len = control_answer(s, c->in, (size_t)in_len, c->out, room);
 	else
 		log_limited(&s->be->limit, LOG_WARNING,
-			    "session %u: a control request is too long, no lawful chain of descriptors, or "
+			    "session %u: a control request is too long, no lawful chain of "
+			    "descriptors, or "
 			    "not in guest memory: returned unanswered",
 			    s->id);
-	/* The ring may have moved meanwhile (new memory), or be another one (the driver began anew). */
+	/*
+	 * The ring may have moved meanwhile (new memory), or be another one (the driver began
+	 * anew).
+	 */
 	if (!control_mem_begin(s))
 		return;
 	vring_push(&c->vr, (uint16_t)head, scatter(s, chain, c->out, len));
@@ -175,7 +183,10 @@ serve(struct session *s, int head, const struct vring_chain *chain, ssize_t in_l
 	control_mem_end(s);
 }
 
-/* Both sources are edge-triggered: what comes between the last look and the wait is not lost, and none is read. */
+/*
+ * Both sources are edge-triggered: what comes between the last look and the wait is not lost, and
+ * none is read.
+ */
 static int
 watch(const struct control *c, int op, int fd)
 {
@@ -191,6 +202,7 @@ control_main(void *arg)
 	struct control *c = &s->ctl;
 	struct vring_chain chain;
 
+	pthread_setname_np(pthread_self(), "apird-control");
 	for (;;) {
 		ssize_t in_len = -1;
 		struct epoll_event ev;
@@ -212,7 +224,8 @@ control_main(void *arg)
 		if (head < 0 && c->vr.broken && !c->broken_told) {
 			c->broken_told = true;
 			log_limited(&s->be->limit, LOG_ERR,
-				    "session %u: the guest broke the control ring: it is stopped until it is "
+				    "session %u: the guest broke the control ring: it is stopped "
+				    "until it is "
 				    "set up again",
 				    s->id);
 		}

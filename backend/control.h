@@ -7,8 +7,8 @@
 
 /**
  * @file
- * The control queue of a session and the thread that answers it, so that building a program keeps no
- * packet waiting.
+ * The control queue of a session and the thread that answers it, so that building a program keeps
+ * no packet waiting.
  */
 
 #include <pthread.h>
@@ -27,10 +27,10 @@ struct control {
 	pthread_cond_t cond;
 	/* under lock */
 	struct vring_dev vr;
-	bool attached;	   /**< the ring is served, and guest memory is there */
-	bool quit;	   /**< the connection is gone */
+	bool attached;	    /**< the ring is served, and guest memory is there */
+	bool quit;	    /**< the connection is gone */
 	unsigned int epoch; /**< the ring was set up anew: requests taken before are nobody's */
-	bool broken_told; /**< the log has it that the guest broke the ring */
+	bool broken_told;   /**< the log has it that the guest broke the ring */
 	int kick_fd;
 	/* of the thread */
 	int ep_fd, wake_fd;
@@ -48,8 +48,8 @@ void control_quit(struct session *s);
 /** Serve the ring. Returns 0 or a negative errno. */
 int control_attach(struct session *s, const struct vring_dev *vr, int kick_fd);
 /**
- * Let go of the ring. On return the thread touches neither it nor guest memory. restart: requests not answered
- * yet are void. Returns whether it was attached, and in *vr where the ring stands.
+ * Let go of the ring. On return the thread touches neither it nor guest memory. restart: requests
+ * not answered yet are void. Returns whether it was attached, and in *vr where the ring stands.
  */
 bool control_detach(struct session *s, bool restart, struct vring_dev *vr);
 
@@ -64,8 +64,8 @@ bool control_mem_try(struct session *s);
 void control_mem_end(struct session *s);
 
 /**
- * Answer one control message: in of in_len bytes into out of room bytes. Returns the bytes of the answer,
- * 0 when there is no room for any.
+ * Answer one control message: in of in_len bytes into out of room bytes. Returns the bytes of the
+ * answer, 0 when there is no room for any.
  */
 size_t control_answer(struct session *s, const uint8_t *in, size_t in_len, uint8_t *out,
 		      size_t room);

@@ -39,15 +39,17 @@ check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp
 			      "oldest version 0x%x is above the newest, 0x%x: the driver is broken",
 			      req->version_min, req->version_max);
 	if (req->version_max < VERSION_MIN || req->version_min > APIR_VERSION)
-		return refuse(
-			rsp, APIR_S_VERSION,
-			"this device speaks versions %u.%u to %u.%u, the driver %u.%u to %u.%u: update the older one",
-			VERSION_MIN >> 16, VERSION_MIN & 0xffff, APIR_VERSION >> 16,
-			APIR_VERSION & 0xffff, req->version_min >> 16, req->version_min & 0xffff,
-			req->version_max >> 16, req->version_max & 0xffff);
+		return refuse(rsp, APIR_S_VERSION,
+			      "this device speaks versions %u.%u to %u.%u, the driver %u.%u to "
+			      "%u.%u: update the older one",
+			      VERSION_MIN >> 16, VERSION_MIN & 0xffff, APIR_VERSION >> 16,
+			      APIR_VERSION & 0xffff, req->version_min >> 16,
+			      req->version_min & 0xffff, req->version_max >> 16,
+			      req->version_max & 0xffff);
 	if (req->nb_data_queues > s->be->max_queues)
 		return refuse(rsp, APIR_S_TOOBIG,
-			      "%u data queues asked for, this apird allows %u: use fewer, or start apird with "
+			      "%u data queues asked for, this apird allows %u: use fewer, or start "
+			      "apird with "
 			      "--queues %u",
 			      req->nb_data_queues, s->be->max_queues,
 			      req->nb_data_queues < APIR_MAX_DATA_QUEUES ? req->nb_data_queues
@@ -122,11 +124,15 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 	st = check(s, req, rsp);
 	if (st == APIR_S_OK && !admit(s))
 		st = refuse(rsp, APIR_S_SESSIONS,
-			    "this apird already serves its most sessions, %u: close one, or start apird with "
+			    "this apird already serves its most sessions, %u: close one, or start "
+			    "apird with "
 			    "a larger --max-sessions",
 			    be->max_sessions);
 	if (st == APIR_S_OK) {
-		/* A new driver on an old connection, its rings set up anew: what the last one made is nobody's. */
+		/*
+		 * A new driver on an old connection, its rings set up anew: what the last one made
+		 * is nobody's.
+		 */
 		session_reset(s);
 		memcpy(s->driver_name, req->driver_name, sizeof(s->driver_name));
 		s->hello_epoch = s->ctl.my_epoch;
@@ -148,7 +154,7 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 	rsp->copy_mode = be->info.copy_mode;
 	rsp->max_source = MAX_SOURCE;
 	snprintf(rsp->device_name, sizeof(rsp->device_name), "%.63s", be->info.device);
-	log_limited(&s->be->limit, LOG_INFO, "session %u: guest '%s' connected: %u data queues", s->id,
-		    s->driver_name, req->nb_data_queues);
+	log_limited(&s->be->limit, LOG_INFO, "session %u: guest '%s' connected: %u data queues",
+		    s->id, s->driver_name, req->nb_data_queues);
 	return APIR_S_OK;
 }

@@ -12,7 +12,9 @@
 /** Longest program source in bytes. */
 #define MAX_SOURCE (4u << 20)
 
-/** Answer HELLO. On a status other than APIR_S_OK only the versions and the text of rsp are valid. */
+/**
+ * Answer HELLO. On a status other than APIR_S_OK only the versions and the text of rsp are valid.
+ */
 enum apir_status hello_answer(struct session *s, const struct apir_hello_req *req,
 			      struct apir_hello_rsp *rsp);
 

@@ -16,11 +16,8 @@ static const struct {
 	const char *name;
 	int level;
 } levels[] = {
-	{"error", LOG_ERR},
-	{"warning", LOG_WARNING},
-	{"notice", LOG_NOTICE},
-	{"info", LOG_INFO},
-	{"debug", LOG_DEBUG},
+	{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+	{"info", LOG_INFO}, {"debug", LOG_DEBUG},
 };
 
 #define NB_LEVELS (sizeof(levels) / sizeof(levels[0]))

@@ -25,7 +25,10 @@ int log_level_of(const char *name);
 
 void log_msg(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** Keeps a source that a guest controls from filling the disk: LOG_LIMIT_BURST lines, then one a second. */
+/**
+ * Keeps a source that a guest controls from filling the disk: LOG_LIMIT_BURST lines, then one a
+ * second.
+ */
 #define LOG_LIMIT_BURST 100
 struct log_limit {
 	pthread_mutex_t lock;
@@ -34,15 +37,17 @@ struct log_limit {
 	unsigned int tokens;
 };
 
-#define LOG_LIMIT_INIT                                                           \
-	{                                                                        \
+#define LOG_LIMIT_INIT                                                       \
+	{                                                                    \
 		.lock = PTHREAD_MUTEX_INITIALIZER, .tokens = LOG_LIMIT_BURST \
 	}
 
 void log_limited(struct log_limit *limit, int level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** True if a line may be written at time now_ns; *suppressed is how many were not since the last. */
+/**
+ * True if a line may be written at time now_ns; *suppressed is how many were not since the last.
+ */
 int log_limit_take(struct log_limit *limit, uint64_t now_ns, uint64_t *suppressed);
 
 #endif /* APIRD_LOG_H */

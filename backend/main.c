@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ list_devices(void)
 		total += n > 0 ? n : 0;
 	}
 	if (total == 0)
-		fprintf(stderr, "apird: no OpenCL device found: install a driver, for the CPU pocl-opencl-icd\n");
+		fprintf(stderr, "apird: no OpenCL device found: install a driver, for the CPU "
+				"pocl-opencl-icd\n");
 	return total > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -55,6 +57,18 @@ copy_mode_text(enum apir_copy_mode mode)
 	}
 }
 
+/* Most of what an executor has to tell a guest can cause. */
+static void __attribute__((format(printf, 2, 3))) exec_log(int level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_limited(&be.limit, level, "%s", text);
+}
+
 /* The first executor that has the device. */
 static int
 open_device(const struct options *o)
@@ -66,7 +80,7 @@ open_device(const struct options *o)
 		.max_device_memory = o->max_device_memory,
 		.max_pkts = APIR_MAX_PKTS,
 		.max_segs = APIR_MAX_SEGS,
-		.log = log_msg,
+		.log = exec_log,
 	};
 	struct exec_err err = {{0}};
 
@@ -123,7 +137,7 @@ wait_for_sessions(void)
 static int
 serve(const struct options *o, int signal_fd)
 {
-	struct watchdog dog = {.timeout_ms = o->kernel_timeout_ms};
+	struct watchdog dog = {.be = &be, .timeout_ms = o->kernel_timeout_ms};
 	struct relay_conf rc = {
 		.path = o->socket_path, .client = o->client, .fd = o->fd, .be = &be};
 	struct relay *relay;
@@ -132,15 +146,15 @@ serve(const struct options *o, int signal_fd)
 	be.max_sessions = o->max_sessions;
 	be.max_device_memory = o->max_device_memory;
 	raise_fd_limit();
-	watchdog_catch_sigbus();
+	watchdog_catch_faults();
 	if (open_device(o) != 0 || vhost_init(&be) != 0 || start_polling(o) != 0)
 		return EXIT_FAILURE;
 	rc.lib_fd = vhost_listen();
 	if (rc.lib_fd < 0 || relay_open(&rc, &relay) != 0)
 		return EXIT_FAILURE;
-	dog.poll = be.poll;
 	log_msg(LOG_INFO,
-		"apird %s on %s%s: device '%s' (%s, driver %s), executor %s, zero_copy %s, %u data queues and %u "
+		"apird %s on %s%s: device '%s' (%s, driver %s), executor %s, zero_copy %s, %u data "
+		"queues and %u "
 		"sessions at most, %u poll thread%s, idle after %u us",
 		APIR_RELEASE, o->fd >= 0 ? "inherited socket" : o->socket_path,
 		o->client ? " (client)" : "", be.info.device, be.info.platform, be.info.driver,

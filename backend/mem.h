@@ -47,7 +47,10 @@ mem_in_region(const struct mem_region *r, uint64_t gpa, uint64_t len)
 	return off < r->size && len != 0 && len <= r->size - off;
 }
 
-/** Address of all of [gpa, gpa + len), len > 0, or NULL. *hit is the caller's last region, tried first. */
+/**
+ * Address of all of [gpa, gpa + len), len > 0, or NULL. *hit is the caller's last region, tried
+ * first.
+ */
 static inline void *
 mem_xlate(const struct mem_table *t, const struct mem_region **hit, uint64_t gpa, uint64_t len)
 {
@@ -62,7 +65,10 @@ mem_xlate(const struct mem_table *t, const struct mem_region **hit, uint64_t gpa
 	return r->va + (gpa - r->gpa);
 }
 
-/** Copy out of or into guest memory. False if the range is not wholly in one region: then nothing is copied. */
+/**
+ * Copy out of or into guest memory. False if the range is not wholly in one region: then nothing is
+ * copied.
+ */
 bool mem_copy_from(const struct mem_table *t, void *dst, uint64_t gpa, uint64_t len);
 bool mem_copy_to(const struct mem_table *t, uint64_t gpa, const void *src, uint64_t len);
 

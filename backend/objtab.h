@@ -7,8 +7,8 @@
 
 /**
  * @file
- * Ids of a guest's objects. An id is an index and a generation, never 0, so that a stale id names nothing.
- * One thread adds and deletes; any thread may look up, without a lock.
+ * Ids of a guest's objects. An id is an index and a generation, never 0, so that a stale id names
+ * nothing. One thread adds and deletes; any thread may look up, without a lock.
  */
 
 #include <stdatomic.h>
@@ -28,7 +28,10 @@ struct objtab {
 
 /** Returns the new id, or 0 when the table is full. */
 uint32_t objtab_add(struct objtab *t, void *obj);
-/** Forget the id. Returns its object, NULL when there is none. A reader may still hold it: wait for those. */
+/**
+ * Forget the id. Returns its object, NULL when there is none. A reader may still hold it: wait for
+ * those.
+ */
 void *objtab_del(struct objtab *t, uint32_t id);
 
 static inline void *

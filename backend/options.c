@@ -69,42 +69,56 @@ options_help(FILE *out)
 	fprintf(out,
 		"usage: apird [options]\n"
 		"\n"
-		"Runs the packet kernels of one guest on an OpenCL device. The guest, a DPDK program or a\n"
-		"virtual machine, connects to a vhost-user socket. apird stays in the foreground and\n"
+		"Runs the packet kernels of one guest on an OpenCL device. The guest, a DPDK "
+		"program or a\n"
+		"virtual machine, connects to a vhost-user socket. apird stays in the foreground "
+		"and\n"
 		"ends on SIGTERM or SIGINT.\n"
 		"\n"
 		"Socket:\n"
 		"  --socket-path PATH       listen on PATH (default %s)\n"
-		"  --client                 connect to --socket-path, and again when the connection ends\n"
+		"  --client                 connect to --socket-path, and again when the "
+		"connection ends\n"
 		"                           (default: listen)\n"
-		"  --fd N                   use the inherited socket N, listening or connected, instead of\n"
+		"  --fd N                   use the inherited socket N, listening or connected, "
+		"instead of\n"
 		"                           --socket-path (default: none)\n"
-		"  --print-capabilities     print the capabilities of this back-end as JSON and exit\n"
+		"  --print-capabilities     print the capabilities of this back-end as JSON and "
+		"exit\n"
 		"\n"
 		"Device:\n"
-		"  --device DEV             auto, PLATFORM:DEVICE by index, or part of a name (default auto)\n"
+		"  --device DEV             auto, PLATFORM:DEVICE by index, or part of a name "
+		"(default auto)\n"
 		"  --list-devices           print the devices there are and exit\n"
-		"  --copy-mode MODE         how kernels reach packets: auto, raw, base or staged (default auto)\n"
-		"  --max-device-memory SIZE most device memory the guest may hold, with suffix K, M or G;\n"
+		"  --copy-mode MODE         how kernels reach packets: auto, raw, base or staged "
+		"(default auto)\n"
+		"  --max-device-memory SIZE most device memory the guest may hold, with suffix K, "
+		"M or G;\n"
 		"                           0: what the device has (default 0)\n"
-		"  --kernel-timeout-ms N    end when a kernel runs longer than this, 1..3600000 (default %u)\n"
-		"  --cache-dir DIR          keep built programs here (default $XDG_CACHE_HOME/apir, else\n"
-		"                           /var/cache/apir for root and ~/.cache/apir for others)\n"
+		"  --kernel-timeout-ms N    end when a kernel runs longer than this, 1..3600000 "
+		"(default %u)\n"
+		"  --cache-dir DIR          keep built programs here (default "
+		"$XDG_CACHE_HOME/apir, else\n"
+		"                           /var/cache/apir for root and ~/.cache/apir for "
+		"others)\n"
 		"  --no-cache               keep none (default: keep)\n"
 		"\n"
 		"Limits and threads:\n"
 		"  --queues N               most data queues of a session, 1..%u (default %u)\n"
-		"  --max-sessions N         most connections served at a time, 1..256 (default %u)\n"
+		"  --max-sessions N         most connections served at a time, 1..256 (default "
+		"%u)\n"
 		"  --cores LIST             one poll thread on each of these CPUs, such as 2,4-6\n"
 		"                           (default: one thread, not pinned)\n"
-		"  --idle-us N              poll so long without work before sleeping, 0..1000000; 0: sleep at\n"
+		"  --idle-us N              poll so long without work before sleeping, 0..1000000; "
+		"0: sleep at\n"
 		"                           once (default %u)\n"
 		"\n"
 		"  --log-level LEVEL        error, warning, info or debug (default info)\n"
 		"  --help                   print this and exit\n"
 		"  --version                print the version and exit\n"
 		"\n"
-		"Exit codes: 0 ended as asked, 1 failed to start, 2 wrong command line, 3 a kernel ran too\n"
+		"Exit codes: 0 ended as asked, 1 failed to start, 2 wrong command line, 3 a kernel "
+		"ran too\n"
 		"long, 4 the guest took its memory away.\n",
 		OPTIONS_DEFAULT_SOCKET, DEFAULT_TIMEOUT_MS, APIR_MAX_DATA_QUEUES, DEFAULT_QUEUES,
 		DEFAULT_MAX_SESSIONS, DEFAULT_IDLE_US);
@@ -195,8 +209,7 @@ options_cpu_list(const char *text, int *cpus, unsigned int max)
 	return n > 0 ? (int)n : -1;
 }
 
-static int __attribute__((format(printf, 3, 4)))
-wrong(char *why, size_t size, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4))) wrong(char *why, size_t size, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -213,8 +226,9 @@ ranged(const char *name, const char *text, uint64_t min, uint64_t max, unsigned 
 	uint64_t n;
 
 	if (number(text, &n) != 0 || n < min || n > max)
-		return wrong(why, size, "%s '%s': a number from %" PRIu64 " to %" PRIu64 " is needed",
-			     name, text, min, max);
+		return wrong(why, size,
+			     "%s '%s': a number from %" PRIu64 " to %" PRIu64 " is needed", name,
+			     text, min, max);
 	*v = (unsigned int)n;
 	return 0;
 }
@@ -226,14 +240,16 @@ cores(struct options *o, const char *text, char *why, size_t size)
 	const int n = options_cpu_list(text, o->cpus, POLL_MAX_THREADS);
 
 	if (n < 0)
-		return wrong(why, size,
-			     "--cores '%s': a list of at most %d different CPUs such as 2,4-6 is needed",
-			     text, POLL_MAX_THREADS);
+		return wrong(
+			why, size,
+			"--cores '%s': a list of at most %d different CPUs such as 2,4-6 is needed",
+			text, POLL_MAX_THREADS);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
 		for (int i = 0; i < n; i++)
 			if (!CPU_ISSET(o->cpus[i], &allowed))
 				return wrong(why, size,
-					     "--cores '%s': CPU %d is not there or not allowed for this process",
+					     "--cores '%s': CPU %d is not there or not allowed for "
+					     "this process",
 					     text, o->cpus[i]);
 	o->nb_cpus = (unsigned int)n;
 	return 0;
@@ -283,7 +299,8 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 		o->socket_path = arg;
 		/* struct sockaddr_un holds so much. */
 		if (arg[0] == '\0' || strlen(arg) > 107)
-			return wrong(why, size, "--socket-path: a path of 1 to 107 bytes is needed");
+			return wrong(why, size,
+				     "--socket-path: a path of 1 to 107 bytes is needed");
 		return 0;
 	case OPT_CLIENT:
 		o->client = true;
@@ -311,13 +328,15 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 	case OPT_MAX_DEVICE_MEMORY:
 		if (options_size(arg, &o->max_device_memory) != 0)
 			return wrong(why, size,
-				     "--max-device-memory '%s': a number with suffix K, M or G, or none, is needed",
+				     "--max-device-memory '%s': a number with suffix K, M or G, or "
+				     "none, is needed",
 				     arg);
 		return 0;
 	case OPT_MAX_SESSIONS:
 		return ranged("--max-sessions", arg, 1, 256, &o->max_sessions, why, size);
 	case OPT_KERNEL_TIMEOUT_MS:
-		return ranged("--kernel-timeout-ms", arg, 1, 3600000, &o->kernel_timeout_ms, why, size);
+		return ranged("--kernel-timeout-ms", arg, 1, 3600000, &o->kernel_timeout_ms, why,
+			      size);
 	case OPT_CACHE_DIR:
 		o->cache_dir = arg;
 		return 0;
@@ -358,7 +377,8 @@ options_parse(struct options *o, int argc, char **argv, char *why, size_t why_si
 
 	optind = 0;
 	opterr = 0;
-	while (at = optind > 0 ? optind : 1, (opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+	while (at = optind > 0 ? optind : 1,
+	       (opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (opt == ':')
 			return wrong(why, why_size, "%s needs a value (see --help)", argv[at]);
 		if (opt == '?')
@@ -372,7 +392,8 @@ options_parse(struct options *o, int argc, char **argv, char *why, size_t why_si
 	if (optind < argc)
 		return wrong(why, why_size, "unexpected argument '%s' (see --help)", argv[optind]);
 	if (o->fd >= 0 && (o->socket_path != NULL || o->client))
-		return wrong(why, why_size, "--fd excludes --socket-path and --client: give one of them");
+		return wrong(why, why_size,
+			     "--fd excludes --socket-path and --client: give one of them");
 	if (o->socket_path == NULL)
 		o->socket_path = OPTIONS_DEFAULT_SOCKET;
 	return 0;

@@ -21,8 +21,8 @@ numa_node_of(const void *p)
 {
 	int node;
 
-	if (one_node() || get_mempolicy(&node, NULL, 0, (void *)(uintptr_t)p,
-					MPOL_F_NODE | MPOL_F_ADDR) != 0)
+	if (one_node() ||
+	    get_mempolicy(&node, NULL, 0, (void *)(uintptr_t)p, MPOL_F_NODE | MPOL_F_ADDR) != 0)
 		return -1;
 	return node;
 }

@@ -12,10 +12,15 @@
 
 #include <stdbool.h>
 
-/** Node of the memory behind p, or -1 when the machine has one node or the page is not there yet. */
+/**
+ * Node of the memory behind p, or -1 when the machine has one node or the page is not there yet.
+ */
 int numa_node_of(const void *p);
 
-/** The calling thread allocates from node, and with bind_cpu runs on its CPUs. -1: leaves all as it is. */
+/**
+ * The calling thread allocates from node, and with bind_cpu runs on its CPUs. -1: leaves all as it
+ * is.
+ */
 void numa_settle(int node, bool bind_cpu);
 
 #endif /* APIRD_PLACEMENT_H */

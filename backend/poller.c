@@ -107,12 +107,24 @@ sleep_until_kick(struct poll_thread *t, const struct qlist *list, unsigned int g
 	for (unsigned int i = 0; i < list->n; i++)
 		vring_want_kick(&list->e[i].q->vr);
 	atomic_store_explicit(&t->asleep, true, memory_order_seq_cst);
-	/* All are edge-triggered: an event between the checks and the wait is not lost, and no fd need be read. */
+	/*
+	 * All are edge-triggered: an event between the checks and the wait is not lost, and no fd
+	 * need be read.
+	 */
 	if (!busy(list) && atomic_load_explicit(&t->gen, memory_order_seq_cst) == gen)
 		epoll_wait(t->ep_fd, ev, sizeof(ev) / sizeof(ev[0]), -1);
 	atomic_store_explicit(&t->asleep, false, memory_order_seq_cst);
 	for (unsigned int i = 0; i < list->n; i++)
 		vring_no_kick(&list->e[i].q->vr);
+}
+
+/* The thread's own structure, for a signal handler in it. */
+static __thread struct poll_thread *self;
+
+const struct dataq *
+poll_current(void)
+{
+	return self != NULL ? atomic_load_explicit(&self->cur, memory_order_relaxed) : NULL;
 }
 
 static void *
@@ -124,6 +136,7 @@ poll_main(void *arg)
 	uint64_t idle_since = 0;
 	unsigned int gen, rounds = 0;
 
+	self = t;
 	numa_settle(t->p->numa_node, t->cpu < 0);
 	list = take_list(t, NULL, &gen);
 	for (;;) {
@@ -266,7 +279,10 @@ poll_detach(struct poll *p, struct dataq **queues, unsigned int nb)
 	pthread_mutex_lock(&p->lock);
 	for (unsigned int k = 0; k < p->nb; k++) {
 		struct poll_thread *t = &p->t[k];
-		/* In place when there is no memory for another list: the thread is made to wait meanwhile. */
+		/*
+		 * In place when there is no memory for another list: the thread is made to wait
+		 * meanwhile.
+		 */
 		struct qlist *l = new_list(t->list->n);
 		bool changed = false;
 

@@ -21,7 +21,7 @@ struct poll_conf {
 	const int *cpus; /**< one thread each; NULL: one thread, not pinned */
 	unsigned int nb_cpus;
 	unsigned int idle_us; /**< how long to spin without work */
-	int numa_node;	      /**< memory of the threads and, when not pinned, their CPUs; -1: any */
+	int numa_node; /**< memory of the threads and, when not pinned, their CPUs; -1: any */
 };
 
 /** Start the threads. Returns 0 or a negative errno. */
@@ -47,5 +47,10 @@ void poll_sync(struct poll *p);
  * @return the queue whose kernel runs too long, or NULL
  */
 const struct dataq *poll_stuck(struct poll *p, uint64_t step_ms, uint64_t limit_ms);
+
+/**
+ * The queue whose burst the calling thread is running; NULL when it runs none. For signal handlers.
+ */
+const struct dataq *poll_current(void);
 
 #endif /* APIRD_POLLER_H */

@@ -112,8 +112,8 @@ conn_new(struct relay *r, int front)
 
 	if (r->nb >= max || atomic_load(&r->conf.be->nb_connections) >= max) {
 		log_limited(&r->conf.be->limit, LOG_WARNING,
-			    "a connection is closed at once: %u are open, --max-sessions is %u", r->nb,
-			    r->conf.be->max_sessions);
+			    "a connection is closed at once: %u are open, --max-sessions is %u",
+			    r->nb, r->conf.be->max_sessions);
 		close(front);
 		return;
 	}
@@ -134,9 +134,10 @@ conn_new(struct relay *r, int front)
 		if (p == LIB)
 			ev.events |= EPOLLOUT;
 		c->peer[p].c = c;
-		if (c->peer[p].fd < 0 || epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, c->peer[p].fd, &ev) != 0) {
-			log_limited(&r->conf.be->limit, LOG_ERR, "a connection cannot be served: %s",
-				    strerror(errno));
+		if (c->peer[p].fd < 0 ||
+		    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, c->peer[p].fd, &ev) != 0) {
+			log_limited(&r->conf.be->limit, LOG_ERR,
+				    "a connection cannot be served: %s", strerror(errno));
 			conn_drop(c);
 			return;
 		}
@@ -241,9 +242,9 @@ refuse(struct conn *c, const char *why)
 {
 	const struct vu_msg *msg = &c->in[FRONT].msg;
 	struct vu_msg ack = {.hdr = {.request = msg->hdr.request,
-					.flags = VU_FLAG_VERSION | VU_FLAG_REPLY,
-					.size = sizeof(uint64_t)},
-				.u.u64 = 1};
+				     .flags = VU_FLAG_VERSION | VU_FLAG_REPLY,
+				     .size = sizeof(uint64_t)},
+			     .u.u64 = 1};
 
 	log_limited(&c->r->conf.be->limit, LOG_WARNING,
 		    "vhost-user message %u (%s) is refused and its connection closed: %s",
@@ -370,8 +371,9 @@ client_connect(struct relay *r)
 		r->told_waiting = false;
 		conn_new(r, fd);
 	} else if (!r->told_waiting) {
-		log_limited(&r->conf.be->limit, LOG_INFO, "waiting for somebody to listen on %s: %s",
-			    r->conf.path, strerror(errno));
+		log_limited(&r->conf.be->limit, LOG_INFO,
+			    "waiting for somebody to listen on %s: %s", r->conf.path,
+			    strerror(errno));
 		r->told_waiting = true;
 	}
 }
@@ -421,8 +423,8 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 		r->own_path = true;
 	}
 	ev.data.ptr = r;
-	if (r->ep_fd < 0 || (r->listen_fd >= 0 &&
-			     epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0)) {
+	if (r->ep_fd < 0 ||
+	    (r->listen_fd >= 0 && epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0)) {
 		log_msg(LOG_ERR, "epoll: %s", strerror(errno));
 		relay_close(r);
 		return -1;

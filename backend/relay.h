@@ -7,10 +7,10 @@
 
 /**
  * @file
- * Front-end connections. librte_vhost takes sockets by path alone and trusts its peer to send whole messages;
- * so apird owns the front-ends' sockets, listening, connecting or inherited, and relays each vhost-user
- * message, checked and whole, to a private socket of the library, and its answer back. Only these
- * control messages pass here: requests and packets are in shared memory.
+ * Front-end connections. librte_vhost takes sockets by path alone and trusts its peer to send whole
+ * messages; so apird owns the front-ends' sockets, listening, connecting or inherited, and relays
+ * each vhost-user message, checked and whole, to a private socket of the library, and its answer
+ * back. Only these control messages pass here: requests and packets are in shared memory.
  *
  * One thread, the main one, runs all of it.
  */
@@ -25,7 +25,7 @@ struct relay;
 struct relay_conf {
 	const char *path; /**< listen there, or with client connect to it */
 	bool client;
-	int fd; /**< inherited socket, listening or connected; -1: path */
+	int fd;	    /**< inherited socket, listening or connected; -1: path */
 	int lib_fd; /**< O_PATH fd of librte_vhost's socket */
 	struct backend *be;
 };
@@ -34,8 +34,8 @@ struct relay_conf {
 int relay_open(const struct relay_conf *conf, struct relay **out);
 
 /**
- * Serve until signal_fd is readable, or the connection that was inherited ends. tick is called every tick_ms
- * while there are connections.
+ * Serve until signal_fd is readable, or the connection that was inherited ends. tick is called
+ * every tick_ms while there are connections.
  */
 void relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(void *ctx),
 	       void *ctx);

@@ -54,7 +54,8 @@ remove_stale(const char *path)
 		return -1;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		log_msg(LOG_ERR, "%s exists and is no socket: remove it, or choose another --socket-path",
+		log_msg(LOG_ERR,
+			"%s exists and is no socket: remove it, or choose another --socket-path",
 			path);
 		return -1;
 	}
@@ -63,7 +64,9 @@ remove_stale(const char *path)
 		if (fd >= 0)
 			close(fd);
 		log_msg(LOG_ERR,
-			"%s: another process listens there: end it, or choose another --socket-path", path);
+			"%s: another process listens there: end it, or choose another "
+			"--socket-path",
+			path);
 		return -1;
 	}
 	if (errno != ECONNREFUSED || unlink(path) != 0) {
@@ -93,7 +96,9 @@ listen_on(const char *path, struct stat *st)
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 &&
 	    (errno != ENOENT || mkdir(dirname(dir), 0755) != 0 ||
 	     bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)) {
-		log_msg(LOG_ERR, "cannot listen on %s: %s: create its folder, or choose another --socket-path",
+		log_msg(LOG_ERR,
+			"cannot listen on %s: %s: create its folder, or choose another "
+			"--socket-path",
 			path, strerror(errno));
 		close(fd);
 		return -1;
@@ -115,7 +120,8 @@ listen_inherited(int fd, bool *listening)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0) {
-		log_msg(LOG_ERR, "--fd %d: %s: a Unix stream socket must be inherited under this number", fd,
+		log_msg(LOG_ERR,
+			"--fd %d: %s: a Unix stream socket must be inherited under this number", fd,
 			strerror(errno));
 		return -1;
 	}
@@ -132,7 +138,8 @@ listen_inherited(int fd, bool *listening)
 
 		len = sizeof(peer);
 		if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0) {
-			log_msg(LOG_ERR, "--fd %d: the socket is neither listening nor connected", fd);
+			log_msg(LOG_ERR, "--fd %d: the socket is neither listening nor connected",
+				fd);
 			return -1;
 		}
 	}

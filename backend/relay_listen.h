@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/** Listen on path; a dead process's socket there is removed, its folder created. -1 after logging why. st: of the file. */
+/**
+ * Listen on path; a dead process's socket there is removed, its folder created. -1 after logging
+ * why. st: of the file.
+ */
 int listen_on(const char *path, struct stat *st);
 
 /** Connect to path: an fd, or -1 and errno. */

@@ -7,8 +7,8 @@
 
 /**
  * @file
- * Remote procedure calls: an RFC 5531 call in a buffer, dispatched to the apir_*_1_svc() procedures, its
- * reply in another.
+ * Remote procedure calls: an RFC 5531 call in a buffer, dispatched to the apir_*_1_svc()
+ * procedures, its reply in another.
  */
 
 #include <stddef.h>
@@ -17,8 +17,8 @@
 #include "session.h"
 
 /**
- * Answer the call in in. Returns the bytes of the reply in out, or 0: in holds no call (to what is not a
- * call there is no reply).
+ * Answer the call in in. Returns the bytes of the reply in out, or 0: in holds no call (to what is
+ * not a call there is no reply).
  */
 size_t rpc_answer(struct session *s, const uint8_t *in, size_t in_len, uint8_t *out, size_t room);
 

@@ -61,8 +61,8 @@ share_memory(struct session *s, unsigned int nb)
 	pthread_mutex_unlock(&be->mem_lock);
 	if (st == APIR_S_OK)
 		return 0;
-	log_limited(&s->be->limit, LOG_ERR, "session %u: guest memory cannot be used by the device: %s",
-		    s->id, err.text);
+	log_limited(&s->be->limit, LOG_ERR,
+		    "session %u: guest memory cannot be used by the device: %s", s->id, err.text);
 	return -EIO;
 }
 
@@ -77,20 +77,23 @@ refresh_memory(struct session *s)
 
 	if (n < 0 || mem_set(&s->mem, r, (unsigned int)n) != 0) {
 		s->mem.nb = 0;
-		log_limited(&s->be->limit, LOG_ERR,
-			    "session %u: the guest's memory regions are no use: more than %d, empty, "
-			    "overlapping or beyond the end of the address space",
-			    s->id, MEM_MAX_REGIONS);
+		log_limited(
+			&s->be->limit, LOG_ERR,
+			"session %u: the guest's memory regions are no use: more than %d, empty, "
+			"overlapping or beyond the end of the address space",
+			s->id, MEM_MAX_REGIONS);
 		return -EINVAL;
 	}
 	text[0] = '\0';
 	for (int i = 0; i < n; i++) {
 		total += r[i].size;
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%" PRIx64 "+%" PRIu64 "K",
-					i > 0 ? ", " : "", r[i].gpa, r[i].size >> 10);
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s0x%" PRIx64 "+%" PRIu64 "K", i > 0 ? ", " : "", r[i].gpa,
+					r[i].size >> 10);
 	}
-	log_limited(&s->be->limit, LOG_INFO, "session %u: guest memory: %d regions, %" PRIu64 " MiB (%s)",
-		    s->id, n, total >> 20, text);
+	log_limited(&s->be->limit, LOG_INFO,
+		    "session %u: guest memory: %d regions, %" PRIu64 " MiB (%s)", s->id, n,
+		    total >> 20, text);
 	return share_memory(s, s->mem.nb);
 }
 
@@ -156,8 +159,8 @@ attach(struct session *s, uint16_t idx)
 	if (idx > s->be->max_queues) {
 		/* HELLO says so to the driver if it means to use it. */
 		log_limited(&s->be->limit, LOG_WARNING,
-			    "session %u: queue %u is not served: --queues allows %u data queues", s->id,
-			    idx, s->be->max_queues);
+			    "session %u: queue %u is not served: --queues allows %u data queues",
+			    s->id, idx, s->be->max_queues);
 		return 0;
 	}
 	ret = s->sops->get_vring(s->vid, idx, &conf);
@@ -176,7 +179,8 @@ attach(struct session *s, uint16_t idx)
 	}
 	if (ret != 0) {
 		close_fds(s, idx);
-		log_limited(&s->be->limit, LOG_ERR, "session %u: ring %u is refused: %s", s->id, idx, why);
+		log_limited(&s->be->limit, LOG_ERR, "session %u: ring %u is refused: %s", s->id,
+			    idx, why);
 		return ret;
 	}
 	atomic_store(&s->attached[idx], true);
@@ -353,12 +357,11 @@ session_free(struct session *s)
 		copied += q->stats.copied;
 		free(q);
 	}
-	log_limited(
-		&be->limit, LOG_INFO,
-		"session %u%s%s%s ended: %" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64
-		" bursts failed, %" PRIu64 " packet bytes copied, %" PRIu64 " control calls",
-		s->id, s->driver_name[0] ? " ('" : "", s->driver_name, s->driver_name[0] ? "')" : "",
-		bursts, pkts, errors, copied, s->calls);
+	log_limited(&be->limit, LOG_INFO,
+		    "session %u%s%s%s ended: %" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64
+		    " bursts failed, %" PRIu64 " packet bytes copied, %" PRIu64 " control calls",
+		    s->id, s->driver_name[0] ? " ('" : "", s->driver_name,
+		    s->driver_name[0] ? "')" : "", bursts, pkts, errors, copied, s->calls);
 	if (s->admitted)
 		atomic_fetch_sub(&be->nb_sessions, 1);
 	control_release(&s->ctl);

@@ -7,11 +7,11 @@
 
 /**
  * @file
- * A session: one connection of a front-end, its memory, queues and objects. Knows nothing of librte_vhost:
- * vhost.c tells it what happens, and it asks through struct session_ops.
+ * A session: one connection of a front-end, its memory, queues and objects. Knows nothing of
+ * librte_vhost: vhost.c tells it what happens, and it asks through struct session_ops.
  *
- * Threads: the vhost thread makes, starts, pauses, stops and ends sessions; the session's control thread
- * answers its control queue; poll threads serve its data queues.
+ * Threads: the vhost thread makes, starts, pauses, stops and ends sessions; the session's control
+ * thread answers its control queue; poll threads serve its data queues.
  */
 
 #include <pthread.h>
@@ -30,22 +30,33 @@ struct backend {
 	struct exec_dev *dev;
 	struct exec_info info;
 	pthread_mutex_t exec_lock; /**< an executor takes control calls from one thread at a time */
-	pthread_mutex_t mem_lock;  /**< and mem_set, queue_create, queue_destroy; taken inside exec_lock */
+	pthread_mutex_t
+		mem_lock; /**< and mem_set, queue_create, queue_destroy; taken inside exec_lock */
 	struct poll *poll;
-	struct log_limit limit;	   /**< of all lines that the guest can cause */
-	unsigned int max_queues;   /**< data queues of a session */
+	struct log_limit limit;	 /**< of all lines that the guest can cause */
+	unsigned int max_queues; /**< data queues of a session */
 	unsigned int max_sessions;
 	uint64_t max_device_memory; /**< 0: no limit but the device's own */
-	_Atomic unsigned int nb_connections; /**< sessions that exist, those still ending included */
-	_Atomic unsigned int nb_sessions;    /**< of them, those that HELLO has admitted */
+	/** Sessions that exist, those still ending included. */
+	_Atomic unsigned int nb_connections;
+	_Atomic unsigned int nb_sessions; /**< of them, those that HELLO has admitted */
 	_Atomic unsigned int last_id;
+	/**
+	 * Session whose new pipeline is being made, which runs its kernels once; 0: none. For the
+	 * watchdog.
+	 */
+	_Atomic unsigned int making;
+	_Atomic unsigned int made; /**< pipelines made */
 };
 
 /** How a session asks for what the front-end has said. */
 struct session_ops {
 	/** Up to max regions; returns their number or a negative errno. */
 	int (*get_mem)(int vid, struct mem_region *regions, unsigned int max);
-	/** Ring idx as the front-end set it up; its fds stay the caller's. Returns 0 or a negative errno. */
+	/**
+	 * Ring idx as the front-end set it up; its fds stay the caller's. Returns 0 or a negative
+	 * errno.
+	 */
 	int (*get_vring)(int vid, uint16_t idx, struct vring_conf *conf);
 	/** Ring idx stands here now. */
 	void (*put_base)(int vid, uint16_t idx, uint16_t last_avail, uint16_t last_used);
@@ -70,7 +81,7 @@ struct session {
 	struct mem_table mem;
 	struct control ctl;
 	/* of the control thread */
-	bool admitted; /**< HELLO succeeded */
+	bool admitted;		  /**< HELLO succeeded */
 	unsigned int hello_epoch; /**< of the rings by which it came */
 	uint64_t features;	  /**< APIR_F_* agreed on */
 	struct exec_queue *xq[APIR_MAX_DATA_QUEUES];
@@ -81,12 +92,18 @@ struct session {
 
 /** NULL when there is no memory or no thread. */
 struct session *session_create(struct backend *be, const struct session_ops *sops, int vid);
-/** The connection is gone. What takes long (a program being built) is waited for elsewhere: s is not valid any more. */
+/**
+ * The connection is gone. What takes long (a program being built) is waited for elsewhere: s is not
+ * valid any more.
+ */
 void session_end(struct session *s);
 
 /** All rings are set up: serve them. Returns 0 or -1. */
 int session_start(struct session *s);
-/** The front-end takes its rings back. On return nothing touches them, nor any buffer, nor the guest's memory. */
+/**
+ * The front-end takes its rings back. On return nothing touches them, nor any buffer, nor the
+ * guest's memory.
+ */
 void session_stop(struct session *s);
 /** As session_stop(), until session_resume(): requests being worked on are answered after that. */
 void session_pause(struct session *s);
@@ -96,7 +113,9 @@ void session_queue(struct session *s, uint16_t idx, bool enable);
 
 /** Destroy all it has and free it: the control thread's last act. */
 void session_free(struct session *s);
-/** Forget all objects: for a new driver on the same connection, and at the end. Control thread only. */
+/**
+ * Forget all objects: for a new driver on the same connection, and at the end. Control thread only.
+ */
 void session_reset(struct session *s);
 /** Data queues that are being served. */
 unsigned int session_data_queues(const struct session *s);

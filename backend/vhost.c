@@ -3,11 +3,12 @@
  */
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -22,11 +23,12 @@
 #include "vu_msg.h"
 
 /* Never STATUS: with vhost-user-fs as the carrier it keeps the device from starting. */
-#define PROTOCOL_FEATURES                                                                          \
-	((1ull << VHOST_USER_PROTOCOL_F_MQ) | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) |          \
-	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_REQ) | (1ull << VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD))
+#define PROTOCOL_FEATURES                                                                 \
+	((1ull << VHOST_USER_PROTOCOL_F_MQ) | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_REQ) |                                      \
+	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD))
 #define NEEDED_FEATURES ((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC))
-#define FEATURES                                                   \
+#define FEATURES                                               \
 	(NEEDED_FEATURES | (1ull << VIRTIO_RING_F_EVENT_IDX) | \
 	 (1ull << VHOST_USER_F_PROTOCOL_FEATURES))
 
@@ -110,8 +112,9 @@ queue_of(const struct vu_msg *msg)
 }
 
 /*
- * What changes memory or rings of a running device is done with its queues at rest: librte_vhost unmaps the old
- * memory without a word. The library holds its queue locks here; nothing below takes them.
+ * What changes memory or rings of a running device is done with its queues at rest: librte_vhost
+ * unmaps the old memory without a word. The library holds its queue locks here; nothing below takes
+ * them.
  */
 static enum rte_vhost_msg_result
 before_message(int vid, void *arg)
@@ -122,7 +125,10 @@ before_message(int vid, void *arg)
 
 	if (msg->hdr.request == VU_SET_MEM_TABLE)
 		session_pause(g->s);
-	/* Of a queue that is disabled the library would tell us only after it has acknowledged that. */
+	/*
+	 * Of a queue that is disabled the library would tell us only after it has acknowledged
+	 * that.
+	 */
 	if (q >= 0)
 		session_queue(g->s, (uint16_t)q, false);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -140,9 +146,9 @@ ring_complete(int vid, uint16_t q)
 }
 
 /*
- * Not called for a message that failed: its queue, or all of them, then stay at rest, and the relay ends the
- * connection. A ring is served from here on and not from the library's own call, which comes after
- * the acknowledgement: a driver may say HELLO before that.
+ * Not called for a message that failed: its queue, or all of them, then stay at rest, and the relay
+ * ends the connection. A ring is served from here on and not from the library's own call, which
+ * comes after the acknowledgement: a driver may say HELLO before that.
  */
 static enum rte_vhost_msg_result
 after_message(int vid, void *arg)
@@ -171,7 +177,8 @@ new_connection(int vid)
 	struct session *s = session_create(backend, &session_ops, vid);
 
 	if (s == NULL) {
-		log_limited(&backend->limit, LOG_ERR, "out of memory or threads for another session");
+		log_limited(&backend->limit, LOG_ERR,
+			    "out of memory or threads for another session");
 		return -1;
 	}
 	memset(&guests[vid], 0, sizeof(guests[vid]));
@@ -239,9 +246,9 @@ log_write(void *cookie, const char *buf, size_t size)
 	while (n > 0 && buf[n - 1] == '\n')
 		n--;
 	log_limited(&backend->limit,
-		    level <= (int)RTE_LOG_ERR     ? LOG_WARNING
+		    level <= (int)RTE_LOG_ERR	   ? LOG_WARNING
 		    : level <= (int)RTE_LOG_NOTICE ? LOG_INFO
-						    : LOG_DEBUG,
+						   : LOG_DEBUG,
 		    "dpdk: %.*s", (int)n, buf);
 	return (ssize_t)size;
 }
@@ -275,9 +282,18 @@ int
 vhost_init(struct backend *be)
 {
 	char lcores[1024], level[32];
-	char *args[] = {"apird",	"--no-huge",	  "--no-shconf", "--no-pci",
-			"--no-telemetry", "--iova-mode=va", "-m",		 "64",
-			"--file-prefix=apird", lcores,	  level,	 NULL};
+	char *args[] = {"apird",
+			"--no-huge",
+			"--no-shconf",
+			"--no-pci",
+			"--no-telemetry",
+			"--iova-mode=va",
+			"-m",
+			"64",
+			"--file-prefix=apird",
+			lcores,
+			level,
+			NULL};
 	static const cookie_io_functions_t io = {.write = log_write};
 	FILE *f;
 
@@ -294,14 +310,41 @@ vhost_init(struct backend *be)
 		log_msg(LOG_ERR, "DPDK's EAL cannot start: %s", rte_strerror(rte_errno));
 		return -1;
 	}
+	/* It stays empty (--no-shconf): leave nothing behind, however we end. */
+	rmdir(rte_eal_get_runtime_dir());
 	return 0;
+}
+
+/*
+ * librte_vhost's event thread looks at a new listening socket only when its poll() of the old ones
+ * ends, up to a second later; a new connection ends it at once. So give it one, from a driver of no
+ * use, and take it back.
+ */
+static void
+wake_event_thread(const char *path)
+{
+	static const struct rte_vhost_device_ops no_ops;
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 && listen(fd, 1) == 0 &&
+	    rte_vhost_driver_register(path, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT) ==
+		    0) {
+		rte_vhost_driver_callback_register(path, &no_ops);
+		rte_vhost_driver_start(path);
+		rte_vhost_driver_unregister(path);
+	}
+	if (fd >= 0)
+		close(fd);
+	unlink(path);
 }
 
 int
 vhost_listen(void)
 {
 	const char *base[] = {"/run", getenv("XDG_RUNTIME_DIR"), "/tmp"};
-	char dir[PATH_MAX], path[108];
+	char dir[96], path[108], wake_path[108];
 	int fd = -1;
 
 	dir[0] = '\0';
@@ -314,11 +357,13 @@ vhost_listen(void)
 		dir[0] = '\0';
 	}
 	if (dir[0] == '\0') {
-		log_msg(LOG_ERR, "no folder for a private socket: neither /run, $XDG_RUNTIME_DIR nor /tmp "
-				 "can be written");
+		log_msg(LOG_ERR,
+			"no folder for a private socket: neither /run, $XDG_RUNTIME_DIR nor /tmp "
+			"can be written");
 		return -1;
 	}
-	snprintf(path, sizeof(path), "%.100s/vhost", dir);
+	snprintf(path, sizeof(path), "%s/vhost", dir);
+	snprintf(wake_path, sizeof(wake_path), "%s/wake", dir);
 	if (rte_vhost_driver_register(path, 0) == 0 &&
 	    rte_vhost_driver_set_features(path, FEATURES) == 0 &&
 	    rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) == 0 &&
@@ -327,6 +372,8 @@ vhost_listen(void)
 		/* The socket needs no name any more: nothing is left behind however we end. */
 		fd = open(path, O_PATH | O_CLOEXEC);
 	unlink(path);
+	if (fd >= 0)
+		wake_event_thread(wake_path);
 	rmdir(dir);
 	if (fd < 0)
 		log_msg(LOG_ERR, "librte_vhost cannot listen on its private socket");

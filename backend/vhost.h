@@ -9,7 +9,9 @@
 
 #include "session.h"
 
-/** Start EAL, quietly and without hugepages; be must outlive the process. Returns 0 or -1, logged. */
+/**
+ * Start EAL, quietly and without hugepages; be must outlive the process. Returns 0 or -1, logged.
+ */
 int vhost_init(struct backend *be);
 
 /**

@@ -7,8 +7,8 @@
 
 /**
  * @file
- * Device side of a split virtqueue. Everything in the ring is written by the guest at any time: each
- * field is read once, checked, then used. One thread at a time works on a ring.
+ * Device side of a split virtqueue. Everything in the ring is written by the guest at any time:
+ * each field is read once, checked, then used. One thread at a time works on a ring.
  */
 
 #include <linux/virtio_ring.h>
@@ -41,7 +41,8 @@ struct vring_conf {
 };
 
 /**
- * Take a ring over. Its three parts must lie in guest memory and its size within the contract's limits.
+ * Take a ring over. Its three parts must lie in guest memory and its size within the contract's
+ * limits.
  *
  * @return 0, or -EINVAL and *why is what is wrong
  */
@@ -51,12 +52,15 @@ int vring_open(struct vring_dev *vr, const struct mem_table *mem, const struct v
 /** One read of a value the guest may change at any time. */
 #define VRING_READ(p) (*(const volatile __typeof__(p) *)&(p))
 
-/** Requests the guest has made available and that were not popped. A jump by more than the ring's size breaks it. */
+/**
+ * Requests the guest has made available and that were not popped. A jump by more than the ring's
+ * size breaks it.
+ */
 static inline uint16_t
 vring_avail(struct vring_dev *vr)
 {
-	const uint16_t idx = atomic_load_explicit((_Atomic uint16_t *)&vr->avail->idx,
-						  memory_order_acquire);
+	const uint16_t idx =
+		atomic_load_explicit((_Atomic uint16_t *)&vr->avail->idx, memory_order_acquire);
 	const uint16_t n = (uint16_t)(idx - vr->last_avail);
 
 	if (__builtin_expect(n > vr->size, 0)) {
@@ -66,7 +70,10 @@ vring_avail(struct vring_dev *vr)
 	return n;
 }
 
-/** Take the next request; only when vring_avail() is not 0. Returns its descriptor, or -1: the ring is broken. */
+/**
+ * Take the next request; only when vring_avail() is not 0. Returns its descriptor, or -1: the ring
+ * is broken.
+ */
 static inline int
 vring_pop(struct vring_dev *vr)
 {
@@ -101,7 +108,10 @@ void vring_want_kick(struct vring_dev *vr);
 /** Requests are polled for again: notifications are of no use. */
 void vring_no_kick(struct vring_dev *vr);
 
-/** An indirect table, checked to lie wholly in guest memory. Its entries are not yet checked, and may change. */
+/**
+ * An indirect table, checked to lie wholly in guest memory. Its entries are not yet checked, and
+ * may change.
+ */
 struct vring_table {
 	const struct vring_desc *d;
 	uint32_t n;
@@ -109,14 +119,15 @@ struct vring_table {
 
 enum vring_err {
 	VRING_OK = 0,
-	VRING_E_LAYOUT, /**< not exactly one indirect descriptor, or a table of odd size or alignment */
+	VRING_E_LAYOUT, /**< no indirect descriptor, or a table of odd size or alignment */
 	VRING_E_LONG,	/**< more entries than the ring has */
 	VRING_E_FAULT,	/**< not guest memory */
 };
 
 /** The indirect table of request head, as data queues use it. */
 enum vring_err vring_indirect(const struct vring_dev *vr, const struct mem_table *mem,
-			      const struct mem_region **hit, uint16_t head, struct vring_table *tbl);
+			      const struct mem_region **hit, uint16_t head,
+			      struct vring_table *tbl);
 
 /** A chain of any lawful form, as the control queue takes it. Addresses are the guest's. */
 #define VRING_CHAIN_MAX 16
@@ -125,7 +136,8 @@ struct vring_piece {
 	uint32_t len;
 };
 struct vring_chain {
-	struct vring_piece in[VRING_CHAIN_MAX], out[VRING_CHAIN_MAX]; /**< to be read, to be written */
+	struct vring_piece in[VRING_CHAIN_MAX],
+		out[VRING_CHAIN_MAX]; /**< to be read, to be written */
 	unsigned int nb_in, nb_out;
 	uint64_t in_len, out_len;
 };

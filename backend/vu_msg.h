@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VU_MSG_MAX_FDS     8
+#define VU_MSG_MAX_FDS	   8
 #define VU_MSG_MAX_PAYLOAD 264 /**< SET_MEM_TABLE with 8 regions */
 
-#define VU_FLAG_VERSION	0x1u
+#define VU_FLAG_VERSION	     0x1u
 #define VU_FLAG_VERSION_MASK 0x3u
-#define VU_FLAG_REPLY	0x4u
-#define VU_FLAG_NEED_REPLY	0x8u
+#define VU_FLAG_REPLY	     0x4u
+#define VU_FLAG_NEED_REPLY   0x8u
 
 enum vu_request {
 	VU_GET_FEATURES = 1,

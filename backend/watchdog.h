@@ -7,9 +7,9 @@
 
 /**
  * @file
- * What ends this process when its guest makes going on impossible: a kernel that does not return (there is no
- * other way to stop one on a CPU), or memory that the guest takes away under us. One process serves
- * one guest, so that nobody else is harmed.
+ * What ends this process when its guest makes going on impossible: a kernel that does not return
+ * (there is no other way to stop one on a CPU), or memory that the guest takes away under us. One
+ * process serves one guest, so that nobody else is harmed.
  */
 
 #include "session.h"
@@ -18,9 +18,11 @@
 #define EXIT_GUEST_MEMORY   4
 
 struct watchdog {
-	struct poll *poll;
+	struct backend *be;
 	unsigned int timeout_ms;
 	uint64_t last_ms;
+	unsigned int made;  /**< pipelines made, as seen last */
+	uint64_t making_ms; /**< how long one is being made */
 };
 
 /** How often to call watchdog_tick(). */
@@ -28,7 +30,7 @@ unsigned int watchdog_period_ms(const struct watchdog *w);
 /** Look once; does not return when a kernel runs too long. */
 void watchdog_tick(void *watchdog);
 
-/** Say why before dying of a fault in guest memory. */
-void watchdog_catch_sigbus(void);
+/** Say why before dying of a fault: of a kernel's doing, or in guest memory. */
+void watchdog_catch_faults(void);
 
 #endif /* APIRD_WATCHDOG_H */

@@ -18,7 +18,7 @@ usage() {
 	  --quick     no sanitizer builds, no fuzzers
 	  --no-deps   install nothing
 
-	Environment: APIR_FUZZ_SECONDS (default 10) for each fuzzer; APIR_TEST_SLOW=N multiplies time limits.
+	Environment: APIR_TEST_SLOW=N multiplies the tests' time limits.
 	EOT
 }
 
@@ -46,6 +46,10 @@ passed=0 failed=0 skipped=0
 results=()
 tmp=$(mktemp -d)
 cleanup() {
+	local p
+	for p in "${building[@]}"; do
+		kill -- "-$p" 2>/dev/null || true
+	done
 	hugepages_put
 	rm -rf "$tmp"
 }
@@ -74,12 +78,26 @@ step() {
 		return 1
 	fi
 }
-# build NAME DIR OPTION...: as build_dir, one case.
+# build_later DIR OPTION...: as build_dir, in the background and behind everything else: tests wait more than they work.
+declare -A building=()
+build_later() {
+	set -m # a process group of its own, so that cleanup can end all of it
+	(renice -n 19 $BASHPID >/dev/null && build_dir "$@") &
+	building[$1]=$!
+	set +m
+}
+# build NAME DIR [OPTION...]: as build_dir, one case; waits for a build_later of DIR.
 build() {
-	local name=$1 dir=$2
+	local name=$1 dir=$2 ok=1
 	shift 2
 	say "$name"
-	if build_dir "$dir" "$@"; then
+	if [ -n "${building[$dir]:-}" ]; then
+		wait "${building[$dir]}" || ok=
+		unset "building[$dir]"
+	else
+		build_dir "$dir" "$@" || ok=
+	fi
+	if [ -n "$ok" ]; then
 		account "$name" 1 0 0
 	else
 		grep -E 'error|ERROR|FAILED|undefined' "$dir/build.log" | head -n 40 | sed 's/^/      /'
@@ -169,18 +187,26 @@ documentation() {
 }
 step "documentation (doxygen)" documentation
 
+plain=''
 if build "build (build/)" build -Db_sanitize=none; then
+	plain=1
 	suite "unit tests" build unit
+fi
+if [ -z "$quick" ]; then
+	build_later build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	CC=clang build_later build-fuzz -Dfuzz=true
+fi
+if [ -n "$plain" ]; then
 	suite "integration tests" build integration
 	step "installation (tests/run_install)" tests/run_install build
 	step "demo (tools/demo.sh)" tools/demo.sh --no-deps
 fi
 if [ -z "$quick" ]; then
-	if build "build with sanitizers (build-asan/)" build-asan -Db_sanitize=address,undefined -Db_lundef=false; then
+	if build "build with sanitizers (build-asan/)" build-asan; then
 		suite "unit tests, sanitizers" build-asan unit
 		suite "integration tests, sanitizers" build-asan integration
 	fi
-	if [ -e tests/fuzz/meson.build ] && CC=clang build "build fuzzers (build-fuzz/)" build-fuzz -Dfuzz=true; then
+	if build "build fuzzers, with clang (build-fuzz/)" build-fuzz; then
 		suite "fuzzers" build-fuzz fuzz
 	fi
 fi

@@ -20,6 +20,7 @@
 #define MIN_SAMPLES	  20u
 #define MAX_SAMPLES	  4096u /* and two turns of the most sets there can be */
 #define MAX_ROUNDS	  1000u
+#define CALIBRATION_TURNS 17u /* odd: see whole_turns() */
 #define IDLE_SETTLE_S	  1
 #define IDLE_SECONDS	  5
 #define LEFT_OUT_S	  120
@@ -41,15 +42,13 @@ median(double *v, unsigned int n)
 }
 
 /*
- * Runs of one set have the same parity after each slice: odd, so that bytes nobody touched don't pass for bytes
- * xored twice. Hence slices of an even number of turns, after an odd one.
+ * A slice runs the kernel an odd number of times on each set: then bytes it has not touched, or treated wrongly
+ * time and again, are not what they must be. (Xored twice with the wrong key they would be right.)
  */
 static unsigned int
 whole_turns(const struct traffic *t, double bursts)
 {
-	unsigned int pairs = (unsigned int)(bursts / (2.0 * t->nb_sets));
-
-	return RTE_MAX(pairs, 1u) * 2 * t->nb_sets;
+	return ((unsigned int)(bursts / (2.0 * t->nb_sets)) * 2 + 1) * t->nb_sets;
 }
 
 static double
@@ -126,7 +125,6 @@ round_run(struct rounds *r, unsigned int i, struct traffic *t, unsigned int nb,
 	return 0;
 }
 
-/* Traffic whose sets have all been run once: see whole_turns(). */
 static int
 traffic_begin(struct traffic *t, const struct options *o, enum bench_case c, unsigned int burst,
 	      unsigned int size)
@@ -183,7 +181,8 @@ round_near(const struct options *o, struct rounds *r, unsigned int i, struct tra
 static int
 rounds_run(const struct options *o, struct rounds *r, struct traffic *t, struct line *l)
 {
-	const double burst_s = slice(&side_native, t, 16 * t->nb_sets) / (16 * t->nb_sets);
+	const double burst_s = slice(&side_native, t, CALIBRATION_TURNS * t->nb_sets) /
+			       (CALIBRATION_TURNS * t->nb_sets);
 	const double bursts = o->seconds / o->rounds / 4 / burst_s;
 	const uint64_t end = rte_rdtsc() + LEFT_OUT_S * rte_get_tsc_hz();
 	unsigned int i = 0, samples;

@@ -3,9 +3,9 @@
  */
 
 /*
- * A data queue on fuzzed guest memory. The input is a list of writes over a lawful picture (a ring of bursts of one and of
- * several segments), so that a few bytes of it already reach deep. What reaches the executor must lie
- * in guest memory, and every request must come back.
+ * A data queue on fuzzed guest memory. The input is a list of writes over a lawful picture (a ring
+ * of bursts of one and of several segments), so that a few bytes of it already reach deep. What
+ * reaches the executor must lie in guest memory, and every request must come back.
  */
 
 #include <stdlib.h>

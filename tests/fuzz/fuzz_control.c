@@ -3,8 +3,8 @@
  */
 
 /*
- * Control messages: raw ones, and remote calls whose arguments are fuzzed. The session is a real one, with real
- * object tables, on an executor that only counts.
+ * Control messages: raw ones, and remote calls whose arguments are fuzzed. The session is a real
+ * one, with real object tables, on an executor that only counts.
  */
 
 #include <stdlib.h>

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The apir authors
-"""apird by itself: command line, sockets, and front-ends that break the vhost-user protocol."""
+"""apird by itself: command line, life, sockets, sessions."""
 
-import ctypes
 import json
-import mmap
 import os
 import re
 import signal
@@ -14,33 +12,10 @@ import struct
 import subprocess
 import threading
 import time
-import unittest
 
 import apirtest
 import vufront
-from vufront import Front
-
-
-class ApirdCase(apirtest.TestCase):
-    hugepages_mb = 0
-
-    def run_apird(self, *args, **kw):
-        return apirtest.run([apirtest.apird_path(), *args], **kw)
-
-    def front(self, sock, **kw):
-        f = Front(sock, **kw)
-        self.addCleanup(f.__exit__)
-        return f
-
-    def assertServes(self, sock):
-        """A lawful front-end is served."""
-        with Front(sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            f.loopback()
-
-    def fds(self, d):
-        return len(os.listdir(f"/proc/{d.pid}/fd"))
+from vufront import ApirdCase, Front
 
 
 class CommandLine(ApirdCase):
@@ -181,6 +156,16 @@ class Life(ApirdCase):
                     self.assertEqual(os.sched_getaffinity(int(t)), {0})
                     return
         self.fail("no poll thread")
+
+
+    def test_several_poll_threads(self):
+        cpus = sorted(os.sched_getaffinity(0))[:2]
+        d = self.start_apird(["--cores", ",".join(map(str, cpus)), "--queues", "4"])
+        d.wait_log(f"{len(cpus)} poll thread")
+        f = self.front(d.sock, queues=4).start()
+        self.assertEqual(f.hello()[0], vufront.OK)
+        for i in range(40):
+            f.loopback(1 + i % 4)
 
 
 class Sockets(ApirdCase):
@@ -389,302 +374,6 @@ class Sessions(ApirdCase):
         # Offered while the rings were away, answered now, without another HELLO.
         self.assertEqual(f.wait(1), 16 + 8 * 4)
         self.assertEqual(f.status(rsp), vufront.OK)
-
-
-class Hostile(ApirdCase):
-    """Each ends its own connection and nobody else's."""
-
-    def setUp(self):
-        super().setUp()
-        self.d = self.start_apird()
-        self.d.wait_log("zero_copy")
-        self.assertServes(self.d.sock)
-        self.d.wait_log("session 1 .*ended")
-        self.base_fds = self.fds(self.d)
-
-    def after(self):
-        """The victim is alive, holds nothing, and serves others."""
-        apirtest.wait_until(lambda: self.fds(self.d) <= self.base_fds, what="file descriptors given back")
-        self.assertServes(self.d.sock)
-        apirtest.wait_until(lambda: self.fds(self.d) <= self.base_fds, what="file descriptors given back")
-        self.assertTrue(self.d.running)
-
-    def refuses(self, request, payload=b"", fds=(), started=True, why=None, **kw):
-        with Front(self.d.sock) as f:
-            if started:
-                f.start()
-                self.assertEqual(f.hello()[0], vufront.OK)
-            else:
-                f.negotiate()
-            f.send(request, payload, fds, kw.get("flags", vufront.VERSION | vufront.NEED_REPLY), kw.get("size"))
-            if kw.get("ack", True):
-                got, answer = f.recv()
-                self.assertEqual(got, request)
-                self.assertNotEqual(struct.unpack("<Q", answer)[0], 0)
-            self.assertTrue(f.ended())
-        if why:
-            self.d.wait_log(why)
-        self.after()
-
-    def test_unknown_messages(self):
-        for request in (0, 6, 7, 19, 20, 22, 24, 28, 31, 32, 37, 39, 41, 99, 0xFFFFFFFF):
-            self.refuses(request, bytes(8), started=False)
-
-    def test_fds_leaked_by_refused_messages(self):
-        spare = [os.eventfd(0) for _ in range(8)]
-        self.addCleanup(lambda: [os.close(fd) for fd in spare])
-        self.refuses(vufront.GET_FEATURES, b"", spare, why="wrong number of fds")
-        self.refuses(vufront.SET_VRING_NUM, struct.pack("<II", 0, 64), spare)
-        self.refuses(vufront.SET_VRING_KICK, struct.pack("<Q", 200), spare[:1], why="no such queue")
-        self.refuses(vufront.SET_VRING_CALL, struct.pack("<Q", 0), spare[:2])
-        self.refuses(99, b"", spare)
-        self.refuses(vufront.SET_MEM_TABLE, struct.pack("<II", 9, 0) + bytes(8 * 32), spare)
-        more = spare + [os.eventfd(0) for _ in range(4)]
-        self.addCleanup(lambda: [os.close(fd) for fd in more[8:]])
-        self.refuses(vufront.SET_MEM_TABLE, struct.pack("<II", 8, 0) + bytes(8 * 32), more)
-
-    def test_fds_of_a_message_cut_short(self):
-        spare = [os.eventfd(0) for _ in range(8)]
-        self.addCleanup(lambda: [os.close(fd) for fd in spare])
-        for n in (1, 11, 12, 15):
-            with Front(self.d.sock) as f:
-                data = struct.pack("<III", vufront.SET_VRING_KICK, vufront.VERSION, 8) + bytes(3)
-                socket.send_fds(f.sock, [data[:n]], spare)
-            self.after()
-
-    def test_message_that_comes_in_pieces(self):
-        with Front(self.d.sock) as f:
-            data = struct.pack("<III", vufront.GET_FEATURES, vufront.VERSION, 0)
-            for b in data:
-                f.sock.send(bytes([b]))
-                time.sleep(0.01)
-                # Nobody else waits for the rest of it.
-                if b == data[4]:
-                    self.assertServes(self.d.sock)
-            self.assertEqual(f.recv()[0], vufront.GET_FEATURES)
-        self.after()
-
-    def test_message_too_long(self):
-        self.refuses(vufront.SET_MEM_TABLE, bytes(300), size=265, ack=False)
-        self.refuses(vufront.SET_MEM_TABLE, bytes(300), size=0xFFFFFFFF, ack=False)
-
-    def test_queue_size(self):
-        for size in (0, 1, 4, 7, 100, 2048, 32768, 65536, 0xFFFFFFFF):
-            self.refuses(vufront.SET_VRING_NUM, struct.pack("<II", 1, size), why="queue size")
-
-    def test_queue_that_does_not_exist(self):
-        for q in (65, 255, 256, 0xFFFFFFFF):
-            for request in (vufront.SET_VRING_NUM, vufront.GET_VRING_BASE, vufront.SET_VRING_ENABLE):
-                self.refuses(request, struct.pack("<II", q, 8), started=False)
-            self.refuses(vufront.SET_VRING_ADDR, struct.pack("<IIQQQQ", q, 0, 0, 0, 0, 0), started=False)
-
-    def test_ring_outside_memory(self):
-        for at in (0, Front.UVA + vufront.MEMORY - 64, Front.UVA - 8, 0xFFFFFFFFFFFFFFF0):
-            with Front(self.d.sock) as f:
-                f.start()
-                self.assertEqual(f.hello()[0], vufront.OK)
-                f.ask(vufront.SET_VRING_ADDR, struct.pack("<IIQQQQ", 1, 0, at, at, at, 0))
-            self.after()
-
-    def test_ring_grows_beyond_memory(self):
-        # The addresses were checked for 64 entries at the very end of memory; then the size changes.
-        with Front(self.d.sock) as f:
-            f.start()
-            at = f.UVA + vufront.MEMORY - 64 * 16
-            f.must(vufront.SET_VRING_ADDR, struct.pack("<IIQQQQ", 1, 0, at, f.UVA, f.UVA + 0x10000, 0))
-            f.ask(vufront.SET_VRING_NUM, struct.pack("<II", 1, 1024))
-            self.d.wait_log("ring 1 is refused")
-        self.after()
-
-    def test_memory_tables(self):
-        small = os.memfd_create("small")
-        os.ftruncate(small, 4096)
-        self.addCleanup(os.close, small)
-        pipe = os.pipe()
-        self.addCleanup(lambda: [os.close(p) for p in pipe])
-        g, u = Front.GPA, Front.UVA
-
-        def table(*regions):
-            return struct.pack("<II", len(regions), 0) + b"".join(struct.pack("<QQQQ", *r) for r in regions)
-
-        for payload, fds in (
-                (table((g, 4097, u, 0)), [small]),
-                (table((g, 4096, u, 1)), [small]),
-                (table((g, 0, u, 0)), [small]),
-                (table((g, 1 << 63, u, 1 << 63)), [small]),
-                (table((0xFFFFFFFFFFFFF000, 4097, u, 0)), [small]),
-                (table((g, 4096, u, 0)), [pipe[0]]),
-                (table((g, 4096, u, 0)), []),
-                (table((g, 4096, u, 0), (g + 100, 4096, u + 8192, 0)), [small, small]),
-                (table((g, 4096, u, 0))[:30], [small]),
-                (table(), []),
-        ):
-            self.refuses(vufront.SET_MEM_TABLE, payload, fds)
-
-    def test_memory_that_cannot_be_mapped(self):
-        # Sparse: the file is as long as it says, but no address space holds it.
-        huge = os.memfd_create("huge")
-        os.ftruncate(huge, 1 << 62)
-        self.addCleanup(os.close, huge)
-        self.refuses(vufront.SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, Front.GPA, 1 << 62, Front.UVA, 0), [huge])
-
-    def test_memory_replaced_in_flight(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            stop = []
-
-            def churn():
-                while not stop:
-                    f.share()
-                    f.must(vufront.SET_MEM_TABLE,
-                           f.mem_table([(f.GPA, vufront.MEMORY // 2, f.UVA, 0),
-                                        (f.GPA + vufront.MEMORY // 2, vufront.MEMORY // 2,
-                                         f.UVA + vufront.MEMORY // 2, vufront.MEMORY // 2)]),
-                           [f.memfd, f.memfd])
-
-            t = threading.Thread(target=churn)
-            t.start()
-            try:
-                for _ in range(300):
-                    f.loopback()
-            finally:
-                stop.append(1)
-                t.join()
-        self.after()
-
-    def test_ring_disabled_and_enabled_in_flight(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            for _ in range(50):
-                rsp = [f.burst(slot=s) for s in range(8)]
-                for s in range(8):
-                    f.offer(1, s)
-                f.must(vufront.SET_VRING_ENABLE, struct.pack("<II", 1, 0))
-                # Whatever was taken is complete; nothing moves any more.
-                seen = f.used_idx(1)
-                f.must(vufront.SET_VRING_ENABLE, struct.pack("<II", 1, 1))
-                for s in range(8):
-                    f.wait(1)
-                    self.assertEqual(f.status(rsp[s]), vufront.OK)
-                self.assertLessEqual(seen, f.used_idx(1))
-        self.after()
-
-    def test_ring_reset_in_flight(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            for s in range(8):
-                f.burst(slot=s)
-            for s in range(8):
-                f.offer(1, s)
-            f.get(vufront.GET_VRING_BASE, struct.pack("<II", 1, 0))
-            seen = f.used_idx(1)
-            # The rings are the front-end's again: nobody writes there.
-            f.mem[:] = b"\xaa" * vufront.MEMORY
-            f.get(vufront.GET_FEATURES)
-            self.assertEqual(f.mem[:], b"\xaa" * vufront.MEMORY)
-            self.assertLessEqual(seen, 8)
-        self.after()
-
-    def test_messages_after_reset_owner(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            f.must(vufront.RESET_OWNER)
-            f.ask(vufront.SET_VRING_ENABLE, struct.pack("<II", 1, 1))
-            f.get(vufront.GET_VRING_BASE, struct.pack("<II", 1, 0))
-        self.after()
-
-    def test_reply_to_a_closed_socket(self):
-        for _ in range(20):
-            f = Front(self.d.sock)
-            for _ in range(30):
-                f.send(vufront.GET_FEATURES)
-            f.close()
-        self.after()
-
-    def test_front_end_that_does_not_read(self):
-        with Front(self.d.sock) as f:
-            f.sock.setblocking(False)
-            try:
-                while True:
-                    f.send(vufront.GET_FEATURES)
-            except BlockingIOError:
-                pass
-            self.assertServes(self.d.sock)
-        self.after()
-
-    def test_many_messages_without_acknowledgement(self):
-        with Front(self.d.sock, queues=8) as f:
-            f.negotiate()
-            f.share()
-            # More than any socket buffer holds: none is lost, nobody is cut off.
-            for i in range(3000):
-                f.send(vufront.SET_VRING_BASE, struct.pack("<II", i % 9, 0))
-            for q in range(9):
-                f.vring(q)
-            self.assertEqual(f.hello()[0], vufront.OK)
-            f.loopback(8)
-        self.after()
-
-    def test_kick_fd_that_is_no_eventfd(self):
-        pipe = os.pipe()
-        self.addCleanup(lambda: [os.close(p) for p in pipe])
-        for request in (vufront.SET_VRING_KICK, vufront.SET_VRING_CALL):
-            self.refuses(request, struct.pack("<Q", 1), pipe[1:], why="not an eventfd")
-
-    def test_broken_ring(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            _, avail, _ = f.ring(1)
-            struct.pack_into("<H", f.mem, avail + 2, 1000)
-            os.eventfd_write(f.kick[1], 1)
-            self.d.wait_log("session 3: queue 0: the guest broke the ring")
-            # The other queue and the session live on.
-            self.assertNotEqual(f.hello()[0], vufront.OK)
-        self.after()
-
-    def test_bursts_that_lie(self):
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            for entry, addr, length, status in ((2, 0, 64, vufront.FAULT),
-                                                (2, f.GPA + vufront.MEMORY - 63, 64, vufront.FAULT),
-                                                (2, f.GPA, 0, vufront.MALFORMED),
-                                                (2, f.GPA, 65536, vufront.TOOBIG),
-                                                (2, 0xFFFFFFFFFFFFFFFF, 64, vufront.FAULT)):
-                rsp = f.burst()
-                f.desc(vufront.BURSTS, entry, addr, length, 3, entry + 1)
-                f.offer(1, 0)
-                self.assertEqual(f.wait(1), 16)
-                self.assertEqual(f.status(rsp), status)
-            f.loopback()
-        self.after()
-
-    def test_memory_taken_away(self):
-        """A guest that cuts its file short kills its own apird, which says why."""
-        with Front(self.d.sock) as f:
-            f.start()
-            self.assertEqual(f.hello()[0], vufront.OK)
-            f.burst()
-            os.ftruncate(f.memfd, 4096 * ((vufront.RING_SPACE * 2) // 4096))
-            mem = mmap.mmap(f.memfd, 2 * vufront.RING_SPACE)
-            _, avail, _ = f.ring(1)
-            struct.pack_into("<H", mem, avail + 2, 1)
-            os.eventfd_write(f.kick[1], 1)
-            self.assertEqual(self.d.wait(), 4)
-            mem.close()
-        self.assertIn("memory went away", self.d.log)
-
-    def test_log_is_not_flooded(self):
-        for _ in range(300):
-            with Front(self.d.sock) as f:
-                f.send(99)
-                f.ended()
-        self.after()
-        self.assertLess(len(self.d.log.splitlines()), 250)
 
 
 if __name__ == "__main__":

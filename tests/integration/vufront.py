@@ -219,6 +219,38 @@ class Front:
         assert magic == MAGIC
         return status, answer[16 + 120:16 + 376].split(b"\0")[0].decode()
 
+    def rpc(self, proc, args):
+        """A remote call; returns the bytes of its result. args: XDR."""
+        call = struct.pack(">10I", 1, 0, 2, 0x20415049, 1, proc, 0, 0, 0, 0) + args
+        answer = self.control(struct.pack("<IHHII", MAGIC, RPC, 0, len(call), 0) + call)
+        _, _, status, _, _ = struct.unpack_from("<IHHII", answer)
+        assert status == OK, status
+        reply = answer[16:]
+        assert struct.unpack_from(">6I", reply) == (1, 1, 0, 0, 0, 0), reply[:24]
+        return reply[24:]
+
+    @staticmethod
+    def xdr(data):
+        """Variable-length bytes."""
+        return struct.pack(">I", len(data)) + data + bytes(-len(data) % 4)
+
+    def result(self, res):
+        """(status, text, what follows) of a result."""
+        status, n = struct.unpack_from(">II", res)
+        return status, res[8:8 + n].decode(), res[8 + n + -n % 4:]
+
+    def made(self, res):
+        """The id in a result that must be OK."""
+        status, text, rest = self.result(res)
+        assert status == OK, text
+        return struct.unpack_from(">I", rest)[0]
+
+    def pipeline(self, source, entry=b"k"):
+        """A pipeline of one kernel; returns its id."""
+        prog = self.made(self.rpc(2, struct.pack(">I", 0) + self.xdr(source) + self.xdr(b"")))
+        kernel = self.made(self.rpc(5, struct.pack(">I", prog) + self.xdr(entry)))
+        return self.made(self.rpc(12, struct.pack(">IIII", 1, kernel, 0, 0)))
+
     def burst(self, q=1, n=4, length=64, slot=0, pipeline=0):
         """Put a burst into a slot of data ring q, ready to be offered; returns the offset of its response."""
         at = BURSTS + slot * 0x1000
@@ -242,3 +274,27 @@ class Front:
         n = self.wait(q)
         assert n == 16 + 8 * 4, n
         assert self.status(rsp) == OK, self.status(rsp)
+
+
+class ApirdCase(apirtest.TestCase):
+    """Tests of apird with this front-end."""
+
+    hugepages_mb = 0
+
+    def run_apird(self, *args, **kw):
+        return apirtest.run([apirtest.apird_path(), *args], **kw)
+
+    def front(self, sock, **kw):
+        f = Front(sock, **kw)
+        self.addCleanup(f.__exit__)
+        return f
+
+    def assertServes(self, sock):
+        """A lawful front-end is served."""
+        with Front(sock) as f:
+            f.start()
+            self.assertEqual(f.hello()[0], OK)
+            f.loopback()
+
+    def fds(self, d):
+        return len(os.listdir(f"/proc/{d.pid}/fd"))

@@ -84,7 +84,8 @@ guest_offer(struct guest_ring *r, uint16_t head)
 	r->avail->ring[idx % r->size] = head;
 	atomic_store_explicit((_Atomic uint16_t *)&r->avail->idx, idx + 1, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (vring_need_event(atomic_load_explicit(avail_event, memory_order_relaxed), (uint16_t)(idx + 1), idx))
+	if (vring_need_event(atomic_load_explicit(avail_event, memory_order_relaxed),
+			     (uint16_t)(idx + 1), idx))
 		assert_int_equal(write(r->kick_fd, &one, sizeof(one)), sizeof(one));
 }
 
@@ -138,7 +139,6 @@ guest_burst(struct guest *g, struct guest_burst *b, uint64_t gpa, uint16_t nb, u
 void
 guest_name(struct guest_ring *r, uint16_t head, const struct guest_burst *b)
 {
-	r->desc[head] = (struct vring_desc){b->tbl_gpa,
-					    (uint32_t)(b->n * sizeof(struct vring_desc)),
-					    VRING_DESC_F_INDIRECT, 0};
+	r->desc[head] = (struct vring_desc){
+		b->tbl_gpa, (uint32_t)(b->n * sizeof(struct vring_desc)), VRING_DESC_F_INDIRECT, 0};
 }

@@ -61,7 +61,10 @@ struct vring_used_elem guest_wait(struct guest_ring *r);
 /** The next used element if there is one: 1, or 0. */
 int guest_poll(struct guest_ring *r, struct vring_used_elem *e);
 
-/** A burst in guest memory at gpa (table, header, response, one after another) of nb packets of len bytes at pkts. */
+/**
+ * A burst in guest memory at gpa (table, header, response, one after another) of nb packets of len
+ * bytes at pkts.
+ */
 struct guest_burst {
 	uint64_t tbl_gpa, hdr_gpa, rsp_gpa, pkt_gpa;
 	struct vring_desc *tbl;

@@ -232,7 +232,10 @@ burst_get(struct exec_queue *q)
 	return q->next - q->first == MOCK_DEPTH ? NULL : &q->b[q->next % MOCK_DEPTH];
 }
 
-/* A pipeline adds 1 to each packet's first byte and leaves the packet's length as the verdict's word. */
+/*
+ * A pipeline adds 1 to each packet's first byte and leaves the packet's length as the verdict's
+ * word.
+ */
 static void
 run(const struct exec_pipeline *p, struct exec_burst *b)
 {

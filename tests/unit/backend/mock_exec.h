@@ -5,7 +5,9 @@
 #ifndef MOCK_EXEC_H
 #define MOCK_EXEC_H
 
-/** @file An executor the tests hold in their hand: it counts its objects and can keep bursts back. */
+/**
+ * @file An executor the tests hold in their hand: it counts its objects and can keep bursts back.
+ */
 
 #include <stdatomic.h>
 
@@ -15,11 +17,11 @@
 
 struct mock {
 	_Atomic int programs, kernels, buffers, pipelines, queues; /* alive */
-	_Atomic int mem_regions; /* told last */
+	_Atomic int mem_regions;				   /* told last */
 	_Atomic int mem_sets;
-	_Atomic bool async;    /* submit returns at once */
-	_Atomic int may_finish; /* async: so many bursts may complete, -1: all */
-	_Atomic int running;    /* bursts submitted and not complete */
+	_Atomic bool async;	  /* submit returns at once */
+	_Atomic int may_finish;	  /* async: so many bursts may complete, -1: all */
+	_Atomic int running;	  /* bursts submitted and not complete */
 	_Atomic bool build_waits; /* program_create does not return until this is false */
 	_Atomic int building;
 	enum apir_status burst_status; /* of each burst from now on */

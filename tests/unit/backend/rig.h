@@ -14,10 +14,10 @@
 #include "mock_exec.h"
 #include "session.h"
 
-#define RIG_QUEUES 2
-#define RIG_IN	   (GUEST_GPA + GUEST_FREE)
-#define RIG_OUT	   (RIG_IN + APIR_CTL_MAX)
-#define RIG_FREE   (RIG_OUT + APIR_CTL_MAX)
+#define RIG_QUEUES  2
+#define RIG_IN	    (GUEST_GPA + GUEST_FREE)
+#define RIG_OUT	    (RIG_IN + APIR_CTL_MAX)
+#define RIG_FREE    (RIG_OUT + APIR_CTL_MAX)
 #define RIG_SOCKETS 16 /* sessions at a time */
 
 struct rig {
@@ -41,7 +41,10 @@ void rig_open(struct rig *r, int vid);
 void rig_close(struct rig *r);
 void rig_wait_gone(void);
 
-/** Send in of len bytes on the control queue, give the device room bytes for its answer; returns the used length. */
+/**
+ * Send in of len bytes on the control queue, give the device room bytes for its answer; returns the
+ * used length.
+ */
 uint32_t rig_ctl(struct rig *r, const void *in, uint32_t len, void *out, uint32_t room);
 /** Only offer the request; rig_ctl_wait() gets the answer. */
 void rig_ctl_send(struct rig *r, const void *in, uint32_t len, uint32_t room);
@@ -57,8 +60,12 @@ void rig_hello_ok(struct rig *r);
 /** xdr_void() as an xdrproc_t. */
 bool_t rig_void(XDR *x, ...);
 
-/** One remote call that must be answered; the result is decoded into res, to be freed with xdr_free(). */
-void rig_call(struct rig *r, unsigned int proc, xdrproc_t xargs, void *args, xdrproc_t xres, void *res);
+/**
+ * One remote call that must be answered; the result is decoded into res, to be freed with
+ * xdr_free().
+ */
+void rig_call(struct rig *r, unsigned int proc, xdrproc_t xargs, void *args, xdrproc_t xres,
+	      void *res);
 /** The call as a control message; returns its length. */
 uint32_t rig_encode(struct rig *r, uint8_t *msg, unsigned int proc, xdrproc_t xargs, void *args);
 

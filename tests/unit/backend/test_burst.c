@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The apir authors
  */
 
-/* Bursts: what is lawful arrives at the executor as it is in guest memory, what is not is answered and runs not. */
+/*
+ * Bursts: what is lawful arrives at the executor as it is in guest memory, what is not is answered
+ * and runs not.
+ */
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,20 +27,27 @@ static struct exec_queue *xq;
 static struct log_limit limit;
 static struct guest_burst b;
 
+static void
+open_ring(uint16_t size)
+{
+	struct vring_conf conf;
+	const char *why;
+
+	guest_ring(&g, &r, 0, size);
+	guest_ring_conf(&r, &conf);
+	assert_int_equal(vring_open(&q->vr, &mem, &conf, &why), 0);
+}
+
 static int
 setup(void **state)
 {
-	struct vring_conf conf;
 	struct exec_err err;
-	const char *why;
 
 	(void)state;
 	mock_reset();
 	limit = (struct log_limit)LOG_LIMIT_INIT;
 	guest_init(&g);
 	mem_set(&mem, g.r, 2);
-	guest_ring(&g, &r, 0, 256);
-	guest_ring_conf(&r, &conf);
 	q = calloc(1, sizeof(*q));
 	pipelines = calloc(1, sizeof(*pipelines));
 	mock_ops.pipeline_create(NULL, NULL, 1, &pipe1, &err);
@@ -50,9 +60,10 @@ setup(void **state)
 	q->max_pkts = APIR_MAX_PKTS;
 	q->multi_seg = q->loopback = true;
 	q->xq = xq;
+	open_ring(256);
 	guest_burst(&g, &b, AT, 4, 100);
 	guest_name(&r, 0, &b);
-	return vring_open(&q->vr, &mem, &conf, &why);
+	return 0;
 }
 
 static int
@@ -146,14 +157,9 @@ pipeline_runs_in_place(void **state)
 static void
 largest_burst(void **state)
 {
-	struct vring_conf conf;
-	const char *why;
-
 	(void)state;
 	guest_ring_close(&r);
-	guest_ring(&g, &r, 0, 1024);
-	guest_ring_conf(&r, &conf);
-	assert_int_equal(vring_open(&q->vr, &mem, &conf, &why), 0);
+	open_ring(1024);
 	guest_burst(&g, &b, AT, APIR_MAX_PKTS, 1);
 	guest_name(&r, 0, &b);
 	assert_int_equal(run(), 16 + 8 * APIR_MAX_PKTS);
@@ -296,14 +302,9 @@ header_fields(void **state)
 	b.tbl[0].len = 24;
 	b.tbl[0].addr = GUEST_GPA2 - 23;
 	refused(APIR_S_FAULT);
-}
-
-static void
-header_at_odd_address(void **state)
-{
-	(void)state;
+	/* It may lie anywhere. */
 	memmove((uint8_t *)b.hdr + 3, b.hdr, sizeof(*b.hdr));
-	b.tbl[0].addr += 3;
+	b.tbl[0].addr = b.hdr_gpa + 3;
 	run();
 	assert_int_equal(b.rsp->status, APIR_S_OK);
 }
@@ -553,11 +554,10 @@ static void
 budget(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < 5; i++) {
-		guest_name(&r, (uint16_t)i, &b);
-		guest_offer(&r, (uint16_t)i);
+	for (uint16_t i = 0; i < 3; i++) {
+		guest_name(&r, i, &b);
+		guest_offer(&r, i);
 	}
-	assert_int_equal(burst_run(q, 2), 2);
 	assert_int_equal(burst_run(q, 2), 2);
 	assert_int_equal(burst_run(q, 2), 1);
 	assert_int_equal(burst_run(q, 2), 0);
@@ -581,7 +581,6 @@ main(void)
 		T(empty_burst),
 		T(counts_disagree),
 		T(header_fields),
-		T(header_at_odd_address),
 		T(what_hello_left_out),
 		T(response_not_found),
 		T(response_too_short_for_verdicts),

@@ -164,10 +164,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(region_edges),	       cmocka_unit_test(range_crosses_end),
-		cmocka_unit_test(adjacent_regions),    cmocka_unit_test(address_overflow),
-		cmocka_unit_test(zero_length),	       cmocka_unit_test(last_region_is_kept),
-		cmocka_unit_test(copies),	       cmocka_unit_test(bad_tables),
+		cmocka_unit_test(region_edges),	    cmocka_unit_test(range_crosses_end),
+		cmocka_unit_test(adjacent_regions), cmocka_unit_test(address_overflow),
+		cmocka_unit_test(zero_length),	    cmocka_unit_test(last_region_is_kept),
+		cmocka_unit_test(copies),	    cmocka_unit_test(bad_tables),
 		cmocka_unit_test(host_ranges),
 	};
 

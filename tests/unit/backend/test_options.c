@@ -18,17 +18,18 @@
 static struct options o;
 static char why[512];
 
-#define PARSE(...)                                                               \
-	({                                                                       \
-		char *argv_[] = {"apird", __VA_ARGS__, NULL};                    \
-		why[0] = '\0';                                                   \
-		options_parse(&o, (int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, why, sizeof(why)); \
+#define PARSE(...)                                                                         \
+	({                                                                                 \
+		char *argv_[] = {"apird", __VA_ARGS__, NULL};                              \
+		why[0] = '\0';                                                             \
+		options_parse(&o, (int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, why, \
+			      sizeof(why));                                                \
 	})
 
-#define REFUSES(text, ...)                                  \
-	do {                                                \
-		assert_int_equal(PARSE(__VA_ARGS__), -1);   \
-		if (strstr(why, text) == NULL)              \
+#define REFUSES(text, ...)                                      \
+	do {                                                    \
+		assert_int_equal(PARSE(__VA_ARGS__), -1);       \
+		if (strstr(why, text) == NULL)                  \
 			fail_msg("'%s' lacks '%s'", why, text); \
 	} while (0)
 
@@ -60,10 +61,11 @@ static void
 all_options(void **state)
 {
 	(void)state;
-	assert_int_equal(PARSE("--socket-path", "/x/y", "--client", "--device", "1:0", "--queues=64",
-			       "--cores", "0", "--idle-us", "0", "--max-device-memory", "2G",
-			       "--max-sessions", "256", "--kernel-timeout-ms", "5", "--cache-dir", "/c",
-			       "--copy-mode", "base", "--log-level", "debug"),
+	assert_int_equal(PARSE("--socket-path", "/x/y", "--client", "--device", "1:0",
+			       "--queues=64", "--cores", "0", "--idle-us", "0",
+			       "--max-device-memory", "2G", "--max-sessions", "256",
+			       "--kernel-timeout-ms", "5", "--cache-dir", "/c", "--copy-mode",
+			       "base", "--log-level", "debug"),
 			 0);
 	assert_string_equal(o.socket_path, "/x/y");
 	assert_true(o.client);

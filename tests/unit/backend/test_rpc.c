@@ -14,9 +14,9 @@
 
 static struct rig rig;
 
-#define CALL_(proc, name, args, res)                                                               \
-	rig_call(&rig, proc, (xdrproc_t)xdr_apir_##name##_args, args, (xdrproc_t)xdr_apir_##name##_res, \
-		 res)
+#define CALL_(proc, name, args, res)                                  \
+	rig_call(&rig, proc, (xdrproc_t)xdr_apir_##name##_args, args, \
+		 (xdrproc_t)xdr_apir_##name##_res, res)
 
 static int
 setup(void **state)
@@ -407,7 +407,8 @@ malformed_calls(void **state)
 	size_t len;
 
 	(void)state;
-	len = rig_encode(&rig, msg, APIR_PIPELINE_CREATE, (xdrproc_t)xdr_apir_pipeline_args, &args) -
+	len = rig_encode(&rig, msg, APIR_PIPELINE_CREATE, (xdrproc_t)xdr_apir_pipeline_args,
+			 &args) -
 	      sizeof(struct apir_ctl_req);
 	assert_int_equal(accept_stat(call, len), SUCCESS);
 	/* Cut short anywhere: no call at all, or its arguments do not decode; nothing leaks. */
@@ -493,18 +494,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(null_and_info),
-		T(whole_life),
-		T(pipeline_destroyed_in_flight),
-		T(program_log),
-		T(program_sources),
-		T(buffers),
-		T(kernel_arguments),
-		T(pipelines),
-		T(too_many_objects),
-		T(malformed_calls),
-		T(malformed_unions),
-		T(reply_without_room),
+		T(null_and_info),    T(whole_life),	  T(pipeline_destroyed_in_flight),
+		T(program_log),	     T(program_sources),  T(buffers),
+		T(kernel_arguments), T(pipelines),	  T(too_many_objects),
+		T(malformed_calls),  T(malformed_unions), T(reply_without_room),
 	};
 
 	return cmocka_run_group_tests_name("rpc", tests, NULL, NULL);

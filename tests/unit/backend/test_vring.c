@@ -56,7 +56,8 @@ open_with(struct vring_conf *conf)
 static void
 queue_size_zero_or_too_large(void **state)
 {
-	static const uint32_t bad[] = {0, 1, 4, 7, 9, 24, 1000, 2048, 32768, 65536, 65544, UINT32_MAX};
+	static const uint32_t bad[] = {0,    1,	   4,	  7,	 9,	24,
+				       1000, 2048, 32768, 65536, 65544, UINT32_MAX};
 	struct vring_conf conf;
 
 	(void)state;

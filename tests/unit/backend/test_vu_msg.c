@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -272,6 +274,29 @@ memory_beyond_its_file(void **state)
 }
 
 static void
+memory_that_cannot_be_mapped(void **state)
+{
+	struct vu_msg m = table(1);
+	const int huge = memfd_create("huge", 0);
+	char path[64];
+	int ro;
+
+	/* As long as it says, but no address space holds it. */
+	(void)state;
+	assert_int_equal(ftruncate(huge, 1ll << 62), 0);
+	m.u.mem.r[0].size = 1ull << 62;
+	refused(&m, huge, "cannot be mapped");
+	close(huge);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	ro = open(path, O_RDONLY);
+	assert_true(ro >= 0);
+	m = table(1);
+	passes(&m, memfd);
+	refused(&m, ro, "cannot be mapped");
+	close(ro);
+}
+
+static void
 replies(void **state)
 {
 	struct vu_msg m = message(VU_GET_FEATURES, 0);
@@ -298,6 +323,7 @@ main(void)
 		cmocka_unit_test(file_descriptors),
 		cmocka_unit_test(memory_tables),
 		cmocka_unit_test(memory_beyond_its_file),
+		cmocka_unit_test(memory_that_cannot_be_mapped),
 		cmocka_unit_test(replies),
 	};
 
