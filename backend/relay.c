@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +16,24 @@
 #include "log.h"
 #include "relay.h"
 #include "relay_listen.h"
+#include "vu_io.h"
 #include "vu_msg.h"
 
 /* Connections above --max-sessions that may say HELLO, to be told the reason why not. */
 #define SPARE_CONNECTIONS 4
 #define RECONNECT_MS	  500
 
-/* A message being read, with the fds that came with it. */
-struct inbox {
-	struct vu_msg msg;
-	size_t got;
-	int fds[VU_MSG_MAX_FDS];
-	unsigned int nb_fds;
-};
-
 enum peer { FRONT, LIB, NB_PEERS };
 
+/*
+ * The front-end takes the end of its connection as the proof that nobody works on its memory any more. librte_vhost
+ * closes its socket before it ends the device, so its end says nothing: the front-end's socket stays open until the
+ * library has told us that the session is at rest.
+ */
 struct conn {
 	LIST_ENTRY(conn) next;
 	struct relay *r;
+	uint64_t id;
 	struct {
 		struct conn *c;
 		int fd;
@@ -42,13 +42,26 @@ struct conn {
 	bool stalled; /* the library's socket is full: the front-end's message waits */
 	bool waiting; /* the library is to answer before the front-end is heard again */
 	bool is_ack;  /* that answer is but an acknowledgement */
-	bool dead;
+	bool taken;   /* the library has a session for it, until ended */
+	bool ended;
+	bool dropped; /* to be closed as soon as no session is left */
+	bool dead;    /* to be freed */
 };
 
 LIST_HEAD(conn_list, conn);
 
+/* What the library's thread tells: a session began (for a connection of ours), or is at rest for good. */
+struct note {
+	uint64_t id;
+	uint64_t ended;
+};
+
+static int note_fd = -1; /* where notes are written: one relay a process */
+
 struct relay {
 	struct relay_conf conf;
+	int note_fd; /* where they are read */
+	uint64_t last_id;
 	int ep_fd;
 	int listen_fd; /* -1: none */
 	bool own_path;
@@ -70,14 +83,15 @@ now_ms(void)
 }
 
 static void
-inbox_clear(struct inbox *in)
+peer_close(struct conn *c, enum peer p)
 {
-	for (unsigned int i = 0; i < in->nb_fds; i++)
-		close(in->fds[i]);
-	in->nb_fds = 0;
-	in->got = 0;
+	inbox_clear(&c->in[p]);
+	if (c->peer[p].fd >= 0)
+		close(c->peer[p].fd);
+	c->peer[p].fd = -1;
 }
 
+/* End a connection: the library's side at once, the front-end's when no session is left. */
 static void
 conn_drop(struct conn *c)
 {
@@ -85,14 +99,29 @@ conn_drop(struct conn *c)
 
 	if (c->dead)
 		return;
-	c->dead = true;
-	for (unsigned int p = 0; p < NB_PEERS; p++) {
-		inbox_clear(&c->in[p]);
-		if (c->peer[p].fd >= 0)
-			close(c->peer[p].fd);
+	if (!c->dropped) {
+		c->dropped = true;
+		peer_close(c, LIB);
+		inbox_clear(&c->in[FRONT]);
+		epoll_ctl(r->ep_fd, EPOLL_CTL_DEL, c->peer[FRONT].fd, NULL);
 	}
+	if (c->taken && !c->ended)
+		return;
+	peer_close(c, FRONT);
+	c->dead = true;
 	r->nb--;
 	r->connect_at = now_ms() + RECONNECT_MS;
+}
+
+void
+relay_tell(uint64_t id, bool ended)
+{
+	const struct note n = {.id = id, .ended = ended};
+
+	/* Whole or not at all; there are never more notes than two a connection. */
+	if (write(note_fd, &n, sizeof(n)) != sizeof(n))
+		log_msg(LOG_ERR, "a note on connection %llu is lost: %s", (unsigned long long)id,
+			strerror(errno));
 }
 
 static int
@@ -123,6 +152,9 @@ conn_new(struct relay *r, int front)
 		return;
 	}
 	c->r = r;
+	c->id = ++r->last_id;
+	/* nothing is passed on before the library has taken the connection */
+	c->waiting = true;
 	c->peer[FRONT].fd = front;
 	c->peer[LIB].fd = lib_connect(r);
 	r->nb++;
@@ -142,99 +174,13 @@ conn_new(struct relay *r, int front)
 			return;
 		}
 	}
-}
+	/* So that the library's thread can say which connection its session belongs to. */
+	const struct vu_msg id = {
+		.hdr = {.request = VU_APIRD_ID, .flags = VU_FLAG_VERSION, .size = sizeof(c->id)},
+		.u.u64 = c->id};
 
-/* 1: progress, 0: nothing there, -1: the peer is gone or sends nonsense. */
-static int
-inbox_read(struct inbox *in, int fd, size_t want)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * VU_MSG_MAX_FDS)];
-		struct cmsghdr align;
-	} ctl;
-	struct iovec iov = {(uint8_t *)&in->msg + in->got, want - in->got};
-	struct msghdr mh = {.msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = ctl.buf,
-			    .msg_controllen = sizeof(ctl.buf)};
-	ssize_t n;
-
-	do {
-		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -1;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h != NULL; h = CMSG_NXTHDR(&mh, h)) {
-		unsigned int k;
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		k = (unsigned int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		for (unsigned int i = 0; i < k; i++) {
-			int got;
-
-			memcpy(&got, CMSG_DATA(h) + i * sizeof(int), sizeof(got));
-			if (in->nb_fds < VU_MSG_MAX_FDS)
-				in->fds[in->nb_fds++] = got;
-			else
-				close(got);
-		}
-	}
-	in->got += (size_t)n;
-	/* MSG_CTRUNC: more fds than any message has; the kernel closed the rest. */
-	return n == 0 || (mh.msg_flags & MSG_CTRUNC) ? -1 : 1;
-}
-
-/* Read until a message is whole: 1; 0 not yet; -1 the connection is to end. */
-static int
-inbox_fill(struct inbox *in, int fd)
-{
-	int ret;
-
-	for (;;) {
-		size_t want = sizeof(in->msg.hdr);
-
-		if (in->got >= want) {
-			if (in->msg.hdr.size > VU_MSG_MAX_PAYLOAD)
-				return -1;
-			want += in->msg.hdr.size;
-			if (in->got == want)
-				return 1;
-		}
-		ret = inbox_read(in, fd, want);
-		if (ret <= 0)
-			return ret;
-	}
-}
-
-/* Send a whole message: one so small goes as a whole, or with EAGAIN not at all. */
-static int
-send_msg(int fd, const struct vu_msg *msg, const int *fds, unsigned int nb_fds)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * VU_MSG_MAX_FDS)];
-		struct cmsghdr align;
-	} ctl;
-	struct iovec iov = {(void *)(uintptr_t)msg, sizeof(msg->hdr) + msg->hdr.size};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (nb_fds > 0) {
-		struct cmsghdr *h;
-
-		memset(&ctl, 0, sizeof(ctl));
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nb_fds);
-		h = CMSG_FIRSTHDR(&mh);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int) * nb_fds);
-		memcpy(CMSG_DATA(h), fds, sizeof(int) * nb_fds);
-	}
-	do {
-		n = sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	return n == (ssize_t)iov.iov_len ? 0 : -1;
+	if (send_msg(c->peer[LIB].fd, &id, NULL, 0) != 0)
+		conn_drop(c);
 }
 
 static void
@@ -260,7 +206,7 @@ from_front(struct conn *c)
 {
 	struct inbox *in = &c->in[FRONT];
 
-	while (!c->dead && !c->waiting) {
+	while (!c->dropped && !c->waiting) {
 		if (!c->stalled) {
 			const int ret = inbox_fill(in, c->peer[FRONT].fd);
 			const char *why = NULL;
@@ -300,7 +246,7 @@ from_lib(struct conn *c)
 {
 	struct inbox *in = &c->in[LIB];
 
-	while (!c->dead) {
+	while (!c->dropped) {
 		const int ret = inbox_fill(in, c->peer[LIB].fd);
 		bool failed;
 
@@ -328,15 +274,39 @@ from_lib(struct conn *c)
 static void
 conn_event(struct conn *c, enum peer p, uint32_t events)
 {
-	if (c->dead)
+	if (c->dropped)
 		return;
 	if (p == LIB)
 		from_lib(c);
 	/* A front-end that is gone needs no answers. */
-	if (!c->dead && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+	if (!c->dropped && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 		conn_drop(c);
 	if (p == FRONT || c->stalled)
 		from_front(c);
+}
+
+static void
+read_notes(struct relay *r)
+{
+	struct note n;
+	struct conn *c;
+
+	while (read(r->note_fd, &n, sizeof(n)) == sizeof(n)) {
+		LIST_FOREACH(c, &r->conns, next)
+			if (c->id == n.id && !c->dead)
+				break;
+		if (c == NULL)
+			continue;
+		if (n.ended) {
+			c->ended = true;
+			if (c->dropped)
+				conn_drop(c);
+		} else if (!c->dropped) {
+			c->taken = true;
+			c->waiting = false;
+			from_front(c);
+		}
+	}
 }
 
 static void
@@ -394,19 +364,39 @@ bury(struct relay *r)
 	}
 }
 
+static void
+relay_free(struct relay *r)
+{
+	/* The pipe stays: the library's thread may still have something to say. */
+	if (r->ep_fd >= 0)
+		close(r->ep_fd);
+	free(r);
+}
+
 int
 relay_open(const struct relay_conf *conf, struct relay **out)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 	struct epoll_event ev = {.events = EPOLLIN};
 	bool listening = true;
+	int pipe_fds[2];
 
 	if (r == NULL)
 		return -1;
 	r->conf = *conf;
 	r->listen_fd = -1;
+	r->note_fd = -1;
 	LIST_INIT(&r->conns);
 	r->ep_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == 0) {
+		r->note_fd = pipe_fds[0];
+		note_fd = pipe_fds[1];
+	}
+	ev.data.ptr = &r->note_fd;
+	if (epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->note_fd, &ev) != 0) {
+		log_msg(LOG_ERR, "epoll or pipe: %s", strerror(errno));
+		goto fail;
+	}
 	if (conf->fd >= 0) {
 		if (listen_inherited(conf->fd, &listening) != 0)
 			goto fail;
@@ -423,8 +413,7 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 		r->own_path = true;
 	}
 	ev.data.ptr = r;
-	if (r->ep_fd < 0 ||
-	    (r->listen_fd >= 0 && epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0)) {
+	if (r->listen_fd >= 0 && epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0) {
 		log_msg(LOG_ERR, "epoll: %s", strerror(errno));
 		relay_close(r);
 		return -1;
@@ -432,9 +421,7 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 	*out = r;
 	return 0;
 fail:
-	if (r->ep_fd >= 0)
-		close(r->ep_fd);
-	free(r);
+	relay_free(r);
 	return -1;
 }
 
@@ -466,6 +453,10 @@ relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(voi
 				accept_all(r);
 				continue;
 			}
+			if (p == &r->note_fd) {
+				read_notes(r);
+				continue;
+			}
 			struct conn *c = *(struct conn **)p;
 
 			conn_event(c, p == (void *)&c->peer[LIB] ? LIB : FRONT, evs[i].events);
@@ -487,12 +478,15 @@ relay_close(struct relay *r)
 	LIST_FOREACH(c, &r->conns, next)
 		conn_drop(c);
 	bury(r);
+	/* The end of the process closes what is left: sessions that are not at rest yet. */
+	while ((c = LIST_FIRST(&r->conns)) != NULL) {
+		LIST_REMOVE(c, next);
+		free(c);
+	}
 	if (r->listen_fd >= 0)
 		close(r->listen_fd);
 	if (r->own_path && stat(r->conf.path, &st) == 0 && st.st_ino == r->st.st_ino &&
 	    st.st_dev == r->st.st_dev)
 		unlink(r->conf.path);
-	if (r->ep_fd >= 0)
-		close(r->ep_fd);
-	free(r);
+	relay_free(r);
 }

@@ -40,7 +40,16 @@ int relay_open(const struct relay_conf *conf, struct relay **out);
 void relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(void *ctx),
 	       void *ctx);
 
-/** Drop all connections and remove the socket file. */
+/**
+ * A session has begun for connection id, or (ended) is at rest for good: none of our threads touches its guest's memory
+ * any more. From librte_vhost's thread; may come after relay_close().
+ */
+void relay_tell(uint64_t id, bool ended);
+
+/**
+ * Drop all connections and remove the socket file. Front-ends whose sessions are not at rest yet see the end
+ * when the process ends.
+ */
 void relay_close(struct relay *r);
 
 #endif /* APIRD_RELAY_H */

@@ -19,6 +19,7 @@
 #include <rte_vhost.h>
 
 #include "log.h"
+#include "relay.h"
 #include "vhost.h"
 #include "vu_msg.h"
 
@@ -37,6 +38,7 @@ static struct backend *backend;
 /* A connection. */
 static struct guest {
 	struct session *s;
+	uint64_t conn;			  /* the relay's number of the connection */
 	bool enabled[SESSION_MAX_QUEUES]; /* by SET_VRING_ENABLE */
 } guests[RTE_MAX_VHOST_DEVICE];
 
@@ -123,6 +125,11 @@ before_message(int vid, void *arg)
 	struct guest *g = &guests[vid];
 	const int q = queue_of(msg);
 
+	if (msg->hdr.request == VU_APIRD_ID) {
+		g->conn = msg->u.u64;
+		relay_tell(g->conn, false);
+		return RTE_VHOST_MSG_RESULT_OK;
+	}
 	if (msg->hdr.request == VU_SET_MEM_TABLE)
 		session_pause(g->s);
 	/*
@@ -194,6 +201,8 @@ destroy_connection(int vid)
 	guests[vid].s = NULL;
 	if (s != NULL)
 		session_end(s);
+	if (guests[vid].conn != 0)
+		relay_tell(guests[vid].conn, true);
 }
 
 static int

@@ -40,6 +40,8 @@ enum vu_request {
 	VU_GET_QUEUE_NUM = 17,
 	VU_SET_VRING_ENABLE = 18,
 	VU_SET_BACKEND_REQ_FD = 21,
+	/** From the relay alone: the number of the connection; no front-end's message has it. */
+	VU_APIRD_ID = 0x41504944,
 };
 
 struct vu_msg_hdr {

@@ -61,7 +61,7 @@ fi
 say "hugepages: 256 of 2 MiB while this runs"
 hugepages_get 256
 say "build (build/)"
-build_dir build -Db_sanitize=none || { tail -n 30 build/build.log; fail "the build failed, see build/build.log"; }
+build_dir build -Db_sanitize=none || { build_errors build; fail "the build failed, see build/build.log"; }
 say "real traffic: ping, curl, DNS and iperf3 between two network namespaces (tools/capture.sh)"
 tools/capture.sh "$dir" | sed 's/^/      /'
 

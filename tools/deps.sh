@@ -30,11 +30,11 @@ done
 packages=(
 	# build
 	build-essential meson ninja-build pkg-config git dpkg-dev xz-utils
-	libdpdk-dev libbsd-dev libmd-dev libnuma-dev ocl-icd-opencl-dev opencl-c-headers libtirpc-dev rpcsvc-proto libcmocka-dev
+	libdpdk-dev libbsd-dev libmd-dev libpcap-dev libnuma-dev ocl-icd-opencl-dev opencl-c-headers libtirpc-dev rpcsvc-proto libcmocka-dev
 	# run
 	dpdk pocl-opencl-icd clinfo libhugetlbfs-bin
 	# test and document
-	clang libclang-rt-14-dev clang-format doxygen graphviz shellcheck iproute2 tcpdump tcpreplay python3 procps
+	clang libclang-rt-14-dev clang-format doxygen shellcheck iproute2 tcpdump tcpreplay python3 procps
 	iputils-ping curl ethtool dnsmasq-base iperf3
 	librte-net-pcap23 oclgrind
 )

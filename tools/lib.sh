@@ -56,3 +56,8 @@ build_dir() {
 	fi
 	ninja -C "$dir" >>"$log" 2>&1
 }
+
+# build_errors DIR: what matters of its build.log.
+build_errors() {
+	grep -E '(^|[: ])(error|ERROR|fatal error):|^FAILED|undefined reference' "$1/build.log" | head -n 30 || tail -n 30 "$1/build.log"
+}

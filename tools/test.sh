@@ -100,7 +100,7 @@ build() {
 	if [ -n "$ok" ]; then
 		account "$name" 1 0 0
 	else
-		grep -E 'error|ERROR|FAILED|undefined' "$dir/build.log" | head -n 40 | sed 's/^/      /'
+		build_errors "$dir" | sed 's/^/      /'
 		say "$name: FAILED, see $dir/build.log"
 		account "$name" 0 1 0
 		return 1

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The apir authors
 #
-# All that doc/performance.md shows, from one run: the JSON lines, the table and the plot.
+# All figures of doc/performance.md from one run: JSON lines, table, plot.
 set -euo pipefail
 
 usage() {
 	cat <<-EOT
-	usage: sudo tests/bench/run.sh [--build DIR] [--out DIR] [--help] [-- apir-bench options]
+	usage: sudo tests/bench/run.sh [options] [-- apir-bench options]
 
-	Builds apir without debugging aids, runs apir-bench --check and writes bench.json, bench.txt and bench.svg.
-	Exit code 1 if something that must be reached is missed. Takes about two minutes; use a quiet machine.
+	Builds apir without debugging aids, runs apir-bench --check, writes bench.json, bench.txt and bench.svg,
+	and puts the figures into performance.md beside their folder. Takes about two minutes; use a quiet machine.
+	Exit code 1 if something that must be reached is missed.
 
 	  --build DIR   build folder, made if it is not there (default: a temporary one)
 	  --out DIR     where the results go (default: doc/performance)
+	  --help        this text
 	EOT
 }
 
@@ -42,5 +44,9 @@ mkdir -p "$out"
 rc=0
 "$build/tests/bench/apir-bench" --check --json="$out/bench.json" "$@" | tee "$out/bench.txt" || rc=$?
 "$root/tests/bench/plot.py" "$out/bench.json" "$out/bench.svg"
+doc=$out/../performance.md
+if [ -e "$doc" ]; then
+	"$root/tests/bench/table.py" --command "apir-bench --check${*:+ $*}" "$out/bench.json" "$doc"
+fi
 echo "run.sh: results are in $out"
 exit "$rc"
