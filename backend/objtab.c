@@ -3,6 +3,7 @@
  */
 
 #include <stddef.h>
+#include <sys/random.h>
 
 #include "objtab.h"
 
@@ -10,6 +11,18 @@
 #define GEN_MASK   (UINT32_MAX >> INDEX_BITS)
 
 _Static_assert(OBJTAB_MAX == 1u << INDEX_BITS, "an id is index and generation");
+
+void
+objtab_start(struct objtab *t)
+{
+	uint32_t seed = 0;
+
+	/* Without a seed ids are as good, but those of another session may exist here too. */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = 0;
+	for (unsigned int i = 0; i < OBJTAB_MAX; i++)
+		t->gen[i] = seed & GEN_MASK;
+}
 
 uint32_t
 objtab_add(struct objtab *t, void *obj)

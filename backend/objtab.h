@@ -26,6 +26,11 @@ struct objtab {
 	unsigned int next; /**< where to look for a free entry first */
 };
 
+/**
+ * Start an empty, zeroed table at generations of its own, so that a driver that still uses the ids of a session before
+ * (of an apird before) names nothing here.
+ */
+void objtab_start(struct objtab *t);
 /** Returns the new id, or 0 when the table is full. */
 uint32_t objtab_add(struct objtab *t, void *obj);
 /**

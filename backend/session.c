@@ -27,6 +27,10 @@ session_create(struct backend *be, const struct session_ops *sops, int vid)
 	s->id = atomic_fetch_add(&be->last_id, 1) + 1;
 	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
 		s->kick_fd[i] = s->call_fd[i] = -1;
+	objtab_start(&s->programs);
+	objtab_start(&s->kernels);
+	objtab_start(&s->buffers);
+	objtab_start(&s->pipelines);
 	if (control_start(s) != 0) {
 		free(s);
 		return NULL;

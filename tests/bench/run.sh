@@ -9,7 +9,7 @@ usage() {
 	cat <<-EOT
 	usage: sudo tests/bench/run.sh [options] [-- apir-bench options]
 
-	Builds apir without debugging aids, runs apir-bench --check, writes bench.json, bench.txt and bench.svg,
+	Builds apir as by default, runs apir-bench --check, writes bench.json, bench.txt and bench.svg,
 	and puts the figures into performance.md beside their folder. Takes about two minutes; use a quiet machine.
 	Exit code 1 if something that must be reached is missed.
 
@@ -37,7 +37,7 @@ if [ -z "$build" ]; then
 	build=$(mktemp -d)
 	trap 'rm -rf "$build"' EXIT
 fi
-[ -e "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$root" >/dev/null
+[ -e "$build/build.ninja" ] || meson setup "$build" "$root" >/dev/null
 ninja -C "$build" tests/bench/apir-bench backend/apird >/dev/null
 
 mkdir -p "$out"
