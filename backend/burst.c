@@ -8,6 +8,8 @@
 #include "log.h"
 
 #define SEG_FLAGS   (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)
+#define AHEAD	    1	/* requests whose memory is asked for while another runs */
+#define HINT_MAX    512 /* bytes of a table or response: the processor goes on by itself */
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -88,6 +90,7 @@ burst_open(struct dataq *q, uint16_t head, struct burst_req *r)
 	if (raw_link(d) != link_of(VRING_DESC_F_NEXT, 1) || hdr_len < sizeof(r->hdr))
 		return APIR_S_MALFORMED;
 	hdr = mem_xlate(q->mem, &q->hdr_hit, d.addr, hdr_len);
+	r->hdr_va = hdr;
 	if (hdr == NULL)
 		return APIR_S_FAULT;
 	memcpy(&r->hdr, hdr, sizeof(r->hdr));
@@ -217,6 +220,14 @@ burst_fill(struct dataq *q, const struct burst_req *r, struct exec_burst *b)
 	return r->counts != NULL ? fill_multi(q, r, b) : fill_single(q, r, b->pkts);
 }
 
+static void
+notify(struct dataq *q)
+{
+	if (q->unnotified != 0)
+		vring_notify(&q->vr, q->unnotified);
+	q->unnotified = 0;
+}
+
 /* Answer a request and hand it back to the guest. */
 static void
 complete(struct dataq *q, const struct burst_slot *s, uint32_t status, uint32_t copied)
@@ -242,7 +253,10 @@ complete(struct dataq *q, const struct burst_slot *s, uint32_t status, uint32_t 
 		count(&q->stats.errors, 1);
 	}
 	vring_push(&q->vr, s->head, len);
-	vring_notify(&q->vr, 1);
+	q->unnotified++;
+	/* A fence for each burst would wait for the ring's line to come from the guest's core: one a batch does. */
+	if (unlikely(vring_wants_notify(&q->vr, q->unnotified)))
+		notify(q);
 }
 
 static void
@@ -277,33 +291,46 @@ reap(struct dataq *q)
 	return n;
 }
 
-/* Have the next request's table in the cache by the time the kernel of this one is through. */
+/*
+ * Have a request's memory in the cache by the time it is its turn. Drivers use the same memory for the same descriptor again
+ * and again: where it was the last time is a hint that costs no access to the guest's memory, and a wrong one costs nothing.
+ */
 static void
-prefetch_next(struct dataq *q)
+prefetch(struct dataq *q, uint16_t ahead)
 {
-	const struct mem_region *hit = q->tbl_hit;
-	const struct vring_desc *d;
-	uint16_t head;
-	uint64_t len;
-	const char *p;
+	const uint16_t head =
+		VRING_READ(q->vr.avail->ring[(q->vr.last_avail + ahead) & q->vr.mask]);
+	const struct burst_hint *h;
 
-	head = VRING_READ(q->vr.avail->ring[q->vr.last_avail & q->vr.mask]);
-	if (head >= q->vr.size)
+	if (unlikely(head >= q->vr.size))
 		return;
-	d = &q->vr.desc[head];
-	len = VRING_READ(d->len);
-	p = mem_xlate(q->mem, &hit, VRING_READ(d->addr), len);
-	if (p == NULL)
-		return;
-	if (len > 16 * 64)
-		len = 16 * 64;
-	for (uint64_t i = 0; i < len; i += 64)
-		__builtin_prefetch(p + i);
+	h = &q->hint[head];
+	for (uint32_t i = 0; i < h->tbl_len; i += 64)
+		__builtin_prefetch((const char *)h->tbl + i);
+	__builtin_prefetch(h->hdr);
+	for (uint32_t i = 0; i < h->rsp_len; i += 64)
+		__builtin_prefetch((const char *)h->rsp + i, 1);
 }
 
-/* One request. Returns false when the executor takes no more for now. */
+static void
+remember(struct dataq *q, uint16_t head, const struct burst_req *r)
+{
+	const uint32_t tbl = r->tbl.n * (uint32_t)sizeof(struct vring_desc);
+	const uint32_t rsp =
+		(uint32_t)(sizeof(*r->rsp) + r->hdr.nb_pkts * sizeof(struct apir_verdict));
+
+	q->hint[head] = (struct burst_hint){
+		.tbl = r->tbl.d,
+		.hdr = r->hdr_va,
+		.rsp = r->rsp,
+		.tbl_len = tbl < HINT_MAX ? tbl : HINT_MAX,
+		.rsp_len = rsp < HINT_MAX ? rsp : HINT_MAX,
+	};
+}
+
+/* One request of those available. Returns false when the executor takes no more for now. */
 static bool
-one(struct dataq *q, bool more)
+one(struct dataq *q, uint16_t available)
 {
 	struct exec_queue *xq = atomic_load_explicit(&q->xq, memory_order_acquire);
 	struct exec_pipeline *p = NULL;
@@ -338,8 +365,9 @@ one(struct dataq *q, bool more)
 	s.failed = s.status != APIR_S_OK;
 	if (likely(!s.failed)) {
 		atomic_store_explicit(&q->pipeline, r.hdr.pipeline, memory_order_relaxed);
-		if (more)
-			prefetch_next(q);
+		remember(q, s.head, &r);
+		if (available > AHEAD)
+			prefetch(q, AHEAD - 1);
 		if (q->ops->submit(xq, p, b)) {
 			complete(q, &s, b->status, b->copied);
 			return true;
@@ -362,11 +390,15 @@ burst_run(struct dataq *q, unsigned int budget)
 
 	if (q->first != q->next)
 		done = reap(q);
-	if (unlikely(q->vr.broken))
+	if (unlikely(q->vr.broken)) {
+		notify(q);
 		return done;
+	}
 	n = vring_avail(&q->vr);
 	if (n > budget)
 		n = (uint16_t)budget;
+	for (uint16_t i = 0; i < AHEAD && i < n; i++)
+		prefetch(q, i);
 	while (n > 0) {
 		/*
 		 * A guest that offers a slot again before it is answered has more in flight than
@@ -374,11 +406,12 @@ burst_run(struct dataq *q, unsigned int budget)
 		 */
 		if (unlikely((uint16_t)(q->next - q->first) >= q->vr.size))
 			break;
-		if (!one(q, n > 1))
+		if (!one(q, n))
 			break;
 		n--;
 		done++;
 	}
+	notify(q);
 	if (unlikely(q->vr.broken))
 		log_limited(q->limit, LOG_ERR,
 			    "session %u: queue %u: the guest broke the ring (available index or "
@@ -393,4 +426,5 @@ burst_drain(struct dataq *q)
 {
 	while (q->first != q->next)
 		reap(q);
+	notify(q);
 }

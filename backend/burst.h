@@ -34,6 +34,12 @@ struct burst_stats {
 	_Atomic uint64_t copied; /**< packet bytes the executor copied */
 };
 
+/** Where a request was when its descriptor was used last; only ever prefetched. */
+struct burst_hint {
+	const void *tbl, *hdr, *rsp;
+	uint32_t tbl_len, rsp_len;
+};
+
 struct dataq {
 	struct vring_dev vr;
 	const struct mem_table *mem;
@@ -48,12 +54,14 @@ struct dataq {
 	bool loopback, multi_seg;  /**< agreed on in HELLO */
 	_Atomic uint32_t pipeline; /**< of the burst last submitted, for the watchdog's message */
 	_Atomic uint32_t in_flight;
+	uint16_t unnotified;  /**< completions of this batch so far */
 	uint16_t first, next; /**< bursts in flight, modulo 2^16: slots of fifo */
 	struct burst_stats stats;
 	unsigned int session, index; /**< for messages */
 	struct log_limit *limit;     /**< of its guest's messages */
 	uint64_t wd_bursts;	     /**< the watchdog's own: completions last seen, */
 	uint64_t wd_ms;		     /**< and for how long there were no more */
+	struct burst_hint hint[APIR_MAX_QUEUE_SIZE];
 	struct burst_slot fifo[APIR_MAX_QUEUE_SIZE];
 };
 
@@ -64,6 +72,7 @@ struct u16_any {
 
 /** A request's fixed parts, found and copied. */
 struct burst_req {
+	const void *hdr_va; /**< of the header */
 	struct vring_table tbl;
 	struct apir_burst_req hdr;
 	const struct u16_any

@@ -100,6 +100,19 @@ vring_push(struct vring_dev *vr, uint16_t head, uint32_t len)
 			      memory_order_release);
 }
 
+/**
+ * Does the guest want to be notified of the last nb completions, as far as can be seen without waiting for them to be
+ * visible to it? False may be wrong: vring_notify() settles it.
+ */
+static inline bool
+vring_wants_notify(const struct vring_dev *vr, uint16_t nb)
+{
+	if (!vr->event_idx)
+		return !(VRING_READ(vr->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	return vring_need_event(VRING_READ(vr->avail->ring[vr->size]), vr->used_idx,
+				(uint16_t)(vr->used_idx - nb));
+}
+
 /** Notify the guest of nb completions just pushed, if it wants that. */
 void vring_notify(struct vring_dev *vr, uint16_t nb);
 

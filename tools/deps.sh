@@ -32,7 +32,7 @@ packages=(
 	build-essential meson ninja-build pkg-config git dpkg-dev xz-utils
 	libdpdk-dev libbsd-dev libmd-dev libpcap-dev libnuma-dev ocl-icd-opencl-dev opencl-c-headers libtirpc-dev rpcsvc-proto libcmocka-dev
 	# run
-	dpdk pocl-opencl-icd clinfo libhugetlbfs-bin
+	dpdk dpdk-dev pocl-opencl-icd clinfo libhugetlbfs-bin
 	# test and document
 	clang libclang-rt-14-dev clang-format doxygen shellcheck iproute2 tcpdump tcpreplay python3 procps
 	iputils-ping curl ethtool dnsmasq-base iperf3

@@ -98,8 +98,9 @@ struct exec_dev {
 	unsigned int max_pkts, max_segs;
 	unsigned int version; /**< of OpenCL: 120, 200, 300 */
 	enum apir_copy_mode mode;
-	bool sync;    /**< a launch returns when the kernel has run */
-	bool svm_arg; /**< the packet table can be given by address */
+	bool sync;	      /**< submit returns when the kernel has run */
+	_Atomic bool in_line; /**< so does a launch, without clFinish() */
+	bool svm_arg;	      /**< the packet table can be given by address */
 	bool svm_system;
 	bool cpu; /**< its cores are CPU cores */
 	struct exec_info info;

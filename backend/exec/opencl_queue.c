@@ -239,7 +239,8 @@ start(struct exec_queue *q, struct exec_pipeline *p, struct ocl_burst *b)
 		if (OCL_UNLIKELY(e != CL_SUCCESS))
 			return failed(q, "copying packets from the device", e);
 	}
-	e = dev->sync ? clFinish(q->cq) : clFlush(q->cq);
+	/* In-line, the launch was the run: nothing is left to wait for. */
+	e = !dev->sync ? clFlush(q->cq) : dev->in_line ? CL_SUCCESS : clFinish(q->cq);
 	if (OCL_UNLIKELY(e != CL_SUCCESS))
 		return failed(q, "running the kernels", e);
 	if (dev->sync && dev->mode == APIR_COPY_STAGED)
@@ -302,6 +303,23 @@ ocl_poll(struct exec_queue *q)
 	return &b->b;
 }
 
+/* Has a launch run the kernel when it returns? Asked of the device rather than believed of its name. */
+static bool
+runs_in_line(struct exec_queue *q, struct exec_pipeline *p)
+{
+	const size_t one = p->stage[0].local;
+	cl_int state = CL_QUEUED;
+	cl_event event;
+
+	if (clEnqueueNDRangeKernel(q->cq, p->set[q->slot]->k[0][0], 1, NULL, &one, &one, 0, NULL,
+				   &event) != CL_SUCCESS)
+		return false;
+	clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
+	clFinish(q->cq);
+	clReleaseEvent(event);
+	return state == CL_COMPLETE;
+}
+
 /* The queue and the packets that a new pipeline sees first. */
 static enum apir_status
 warm_make(struct exec_dev *dev, struct exec_err *err)
@@ -359,5 +377,7 @@ ocl_queue_warm(struct exec_dev *dev, struct exec_pipeline *p, struct exec_err *e
 				    "the pipeline does not run on the device: %s (too much local "
 				    "memory, registers, or too large a work-group?)",
 				    dev->warm->error);
+	if (dev->sync && dev->mode != APIR_COPY_STAGED)
+		dev->in_line = runs_in_line(dev->warm, p);
 	return APIR_S_OK;
 }

@@ -305,6 +305,9 @@ apir_vq_submit(struct apir_vq *vq)
 	vq->desc[i].len = (uint32_t)((last + 1u) * sizeof(struct vring_desc));
 	publish(vq, head);
 
+	/* not while the device has it: that would take the lines away from under it */
+	if ((uint16_t)(head + 1 - vq->tail_seen) >= vq->nb_slots)
+		return;
 	s = &vq->slots[(head + 1) & (vq->nb_slots - 1)];
 	__builtin_prefetch(s->req, 1);
 	__builtin_prefetch(s->tbl, 1);

@@ -11,7 +11,9 @@
 
 #include "apir_private.h"
 
-#define PREFETCH_AHEAD 4
+#define MBUFS_AHEAD    16 /* packets */
+#define TABLE_AHEAD    32 /* entries of the indirect table */
+#define VERDICTS_BLOCK 64
 
 /* What became of one packet: a reason to stop, as a positive errno, or one of these. */
 #define ADDED 0
@@ -169,20 +171,60 @@ add_packet(struct apir_qp *qp, struct rte_mbuf *m)
 	return ADDED;
 }
 
+/*
+ * The common case: packets of one segment in the range that had the last one. All in registers; stops at the first packet that
+ * is anything else. The device has read the table's lines: they are asked for ahead of the stores.
+ */
+static inline uint16_t
+add_singles(struct apir_qp *qp, struct rte_mbuf **pkts, uint16_t n)
+{
+	const uintptr_t start = qp->ranges.r[qp->hit].start;
+	const uintptr_t size = qp->ranges.r[qp->hit].end - start;
+	struct vring_desc *const tbl = qp->slot->tbl + 1 + qp->nb_segs;
+	/* length is or-ed in */
+	uint64_t word = (uint64_t)(VRING_DESC_F_WRITE | VRING_DESC_F_NEXT) << 32 |
+			(uint64_t)(qp->nb_segs + 2) << 48;
+	uint16_t i;
+
+	n = RTE_MIN(n, (uint16_t)(qp->max_burst - qp->nb_pkts));
+	n = RTE_MIN(n, (uint16_t)(qp->max_segs - qp->nb_segs));
+	for (i = 0; i < RTE_MIN(n, TABLE_AHEAD); i += 4)
+		__builtin_prefetch(&tbl[i], 1);
+	for (i = 0; i < n; i++, word += UINT64_C(1) << 48) {
+		const struct rte_mbuf *m = pkts[i];
+		const uintptr_t addr = rte_pktmbuf_mtod(m, uintptr_t), off = addr - start;
+		const uint32_t len = m->data_len;
+		const uint64_t desc[2] = {addr, word | len};
+
+		if (i + MBUFS_AHEAD < n)
+			rte_prefetch0(pkts[i + MBUFS_AHEAD]);
+		if (i % 4 == 0 && i + TABLE_AHEAD < n)
+			__builtin_prefetch(&tbl[i + TABLE_AHEAD], 1);
+		if (unlikely(m->nb_segs != 1 || len == 0 || off >= size || len > size - off))
+			break;
+		memcpy(&tbl[i], desc, sizeof(desc));
+	}
+	memcpy(&qp->mbufs[qp->nb_pkts], pkts, i * sizeof(pkts[0]));
+	qp->nb_pkts += i;
+	qp->nb_segs += i;
+	return i;
+}
+
 static uint16_t
 add_packets(struct apir_qp *qp, uint32_t pipeline, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	uint16_t i;
 	int ret;
 
-	for (i = 0; i < RTE_MIN(nb_pkts, PREFETCH_AHEAD); i++)
-		rte_prefetch0(pkts[i]);
 	for (i = 0; i < nb_pkts; i++) {
-		if (i + PREFETCH_AHEAD < nb_pkts)
-			rte_prefetch0(pkts[i + PREFETCH_AHEAD]);
 		if (unlikely(qp->nb_pkts == 0) && unlikely(!open_burst(qp, pipeline))) {
 			rte_errno = EAGAIN;
 			return i;
+		}
+		if (likely(!qp->multi)) {
+			i += add_singles(qp, &pkts[i], (uint16_t)(nb_pkts - i));
+			if (likely(i == nb_pkts))
+				break;
 		}
 		ret = add_packet(qp, pkts[i]);
 		if (unlikely(ret == FULL)) {
@@ -382,31 +424,39 @@ next_burst(struct apir_qp *qp, bool lost)
 }
 
 /*
- * The device can write verdicts while we read them: one load each, and what it means is checked
- * after.
+ * The device can write verdicts while we read them: they are copied, then what the copy says is checked. Most bursts
+ * have no drop, and the copy is all. Returns how many drop.
  */
-static inline uint64_t
-load_verdict(const struct apir_verdict *v)
-{
-	return *(const volatile uint64_t *)v;
-}
-
 static uint32_t
 take_verdicts(const struct apir_verdict *in, struct rte_apir_verdict *out, uint16_t n)
 {
+	uint64_t none[VERDICTS_BLOCK], four[4], v;
 	uint32_t dropped = 0;
-	uint16_t i;
+	uint16_t i, k, nb;
 
-	for (i = 0; i < n; i++) {
-		const uint64_t v = load_verdict(&in[i]);
-		const bool drop = (uint16_t)v != APIR_ACTION_FORWARD;
+	for (i = 0; i < n; i += nb) {
+		char *copy = out == NULL ? (char *)none : (char *)(out + i);
+		uint64_t any = 0;
 
-		dropped += drop;
-		if (out == NULL)
-			continue;
-		out[i].action = drop ? RTE_APIR_ACTION_DROP : RTE_APIR_ACTION_FORWARD;
-		out[i].port = (uint16_t)(v >> 16);
-		out[i].meta = (uint32_t)(v >> 32);
+		nb = RTE_MIN((uint16_t)(n - i), VERDICTS_BLOCK);
+		memcpy(copy, &in[i], nb * sizeof(v));
+		rte_compiler_barrier(); /* what is checked is the copy */
+		for (k = 0; k + 4 <= nb; k += 4) {
+			memcpy(four, copy + k * sizeof(v), sizeof(four));
+			any |= (four[0] | four[1]) | (four[2] | four[3]);
+		}
+		for (; k < nb; k++) {
+			memcpy(&v, copy + k * sizeof(v), sizeof(v));
+			any |= v;
+		}
+		for (k = 0; unlikely((uint16_t)any != APIR_ACTION_FORWARD) && k < nb; k++) {
+			memcpy(&v, copy + k * sizeof(v), sizeof(v));
+			if ((uint16_t)v == APIR_ACTION_FORWARD)
+				continue;
+			v = (v & ~(uint64_t)UINT16_MAX) | RTE_APIR_ACTION_DROP;
+			memcpy(copy + k * sizeof(v), &v, sizeof(v));
+			dropped++;
+		}
 	}
 	return dropped;
 }
