@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "hello.h"
 #include "log.h"
@@ -13,6 +14,9 @@
 #define FEATURES (APIR_F_LOOPBACK | APIR_F_MULTI_SEG | APIR_F_PIPELINE)
 /* The oldest version we speak. */
 #define VERSION_MIN (APIR_VERSION_MAJOR << 16)
+
+/* Most time that a session being taken down is waited for. */
+#define ENDING_MS 500
 
 static enum apir_status __attribute__((format(printf, 3, 4)))
 refuse(struct apir_hello_rsp *rsp, enum apir_status status, const char *fmt, ...)
@@ -64,19 +68,29 @@ check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp
 	return APIR_S_OK;
 }
 
-/* A place among the sessions; kept by a driver that says HELLO again. */
+/*
+ * A place among the sessions; kept by a driver that says HELLO again. One that closes and opens again at the limit finds its
+ * old session still being taken down: that place is waited for.
+ */
 static bool
 admit(struct session *s)
 {
 	struct backend *be = s->be;
+	const struct timespec ms = {.tv_nsec = 1000000};
 
-	if (s->admitted)
-		return true;
-	if (atomic_fetch_add(&be->nb_sessions, 1) >= be->max_sessions) {
+	for (unsigned int waited = 0; !s->admitted; waited++) {
+		/* first: a session that ends in between frees its place before it is not ending any more */
+		const bool ending = atomic_load(&be->nb_ending) > 0;
+
+		if (atomic_fetch_add(&be->nb_sessions, 1) < be->max_sessions) {
+			s->admitted = true;
+			break;
+		}
 		atomic_fetch_sub(&be->nb_sessions, 1);
-		return false;
+		if (!ending || waited == ENDING_MS)
+			return false;
+		nanosleep(&ms, NULL);
 	}
-	s->admitted = true;
 	return true;
 }
 

@@ -333,6 +333,8 @@ session_end(struct session *s)
 	session_stop(s);
 	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
 		close_fds(s, (uint16_t)i);
+	if (s->admitted)
+		atomic_fetch_add(&s->be->nb_ending, 1);
 	control_quit(s);
 }
 
@@ -366,8 +368,10 @@ session_free(struct session *s)
 		    " bursts failed, %" PRIu64 " packet bytes copied, %" PRIu64 " control calls",
 		    s->id, s->driver_name[0] ? " ('" : "", s->driver_name,
 		    s->driver_name[0] ? "')" : "", bursts, pkts, errors, copied, s->calls);
-	if (s->admitted)
+	if (s->admitted) {
 		atomic_fetch_sub(&be->nb_sessions, 1);
+		atomic_fetch_sub(&be->nb_ending, 1);
+	}
 	control_release(&s->ctl);
 	free(s);
 	/* Last: who waits for the sessions to end sees nothing of them any more. */

@@ -40,6 +40,7 @@ struct backend {
 	/** Sessions that exist, those still ending included. */
 	_Atomic unsigned int nb_connections;
 	_Atomic unsigned int nb_sessions; /**< of them, those that HELLO has admitted */
+	_Atomic unsigned int nb_ending;	  /**< of those, the ones whose guest has gone */
 	_Atomic unsigned int last_id;
 	/**
 	 * Session whose new pipeline is being made, which runs its kernels once; 0: none. For the

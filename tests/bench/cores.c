@@ -44,7 +44,7 @@ return_ball(void *arg)
 	return NULL;
 }
 
-/* Cycles of one block of turns; 0 if the other side does not play. */
+/* Cycles of one block of turns; given up when the other core has no time for it. */
 static uint64_t
 block(struct ball *b, unsigned int *at)
 {
@@ -54,7 +54,7 @@ block(struct ball *b, unsigned int *at)
 		atomic_store_explicit(&b->at, *at + 1, memory_order_release);
 		while (atomic_load_explicit(&b->at, memory_order_acquire) != *at + 2)
 			if (rte_rdtsc() > end)
-				return 0;
+				return rte_rdtsc() - start;
 		*at += 2;
 	}
 	return rte_rdtsc() - start;
@@ -70,16 +70,18 @@ measure_cores(const struct options *o)
 
 	CPU_ZERO(&b.core);
 	CPU_SET(o->apird_core, &b.core);
-	if (pthread_create(&other, NULL, return_ball, &b) != 0)
+	if (pthread_create(&other, NULL, return_ball, &b) != 0) {
+		fprintf(stderr, "apir-bench: can't start a thread on core %d\n", o->apird_core);
 		return -1;
+	}
 	for (unsigned int i = 0; i < BLOCKS; i++) {
 		const uint64_t cycles = block(&b, &at);
 		const double ns = (double)cycles * 1e9 / (double)rte_get_tsc_hz() / TURNS;
 
-		if (cycles == 0)
-			break;
 		if (best < 0 || ns < best)
 			best = ns;
+		if (cycles > PATIENCE_S * rte_get_tsc_hz())
+			break; /* and who threw last is not known */
 	}
 	atomic_store(&b.quit, true);
 	pthread_join(other, NULL);

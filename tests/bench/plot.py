@@ -109,7 +109,7 @@ def draw(lines):
             out.append(f'<line x1="{x}" y1="14" x2="{x + 30}" y2="14" stroke="{colour}" stroke-width="1.8"'
                        f' stroke-dasharray="{DASHES[index % len(DASHES)]}"/>')
             out.append(f'<text x="{x + 36}" y="18">{side}, {size} bytes</text>')
-            x += 140
+            x += 160
     return "\n".join(out + ["</svg>", ""])
 
 
