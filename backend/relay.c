@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 /* Connections above --max-sessions that may say HELLO, to be told the reason why not. */
 #define SPARE_CONNECTIONS 4
 #define RECONNECT_MS	  500
+#define PAUSE_MS	  2 /* between two looks for room */
 
 enum peer { FRONT, LIB, NB_PEERS };
 
@@ -65,7 +67,8 @@ struct relay {
 	int ep_fd;
 	int listen_fd; /* -1: none */
 	bool own_path;
-	struct stat st; /* of the socket file that is ours */
+	bool accept_paused; /* no room yet, but soon */
+	struct stat st;	    /* of the socket file that is ours */
 	struct conn_list conns;
 	unsigned int nb;
 	bool once; /* serves one connection, then ends */
@@ -133,13 +136,36 @@ lib_connect(const struct relay *r)
 	return listen_connect(path);
 }
 
+static bool
+is_full(const struct relay *r)
+{
+	const unsigned int max = r->conf.be->max_sessions + SPARE_CONNECTIONS;
+
+	return r->nb >= max || atomic_load(&r->conf.be->nb_connections) >= max;
+}
+
+/* Is a connection or its session being taken down, so that there will be room soon? */
+static bool
+is_ending(const struct relay *r)
+{
+	const struct conn *c;
+
+	LIST_FOREACH(c, &r->conns, next) {
+		struct pollfd front = {.fd = c->peer[FRONT].fd, .events = POLLRDHUP};
+
+		/* gone already, though its event is still to come */
+		if (c->dropped || poll(&front, 1, 0) > 0)
+			return true;
+	}
+	return atomic_load(&r->conf.be->nb_connections) > r->nb;
+}
+
 static void
 conn_new(struct relay *r, int front)
 {
-	const unsigned int max = r->conf.be->max_sessions + SPARE_CONNECTIONS;
 	struct conn *c;
 
-	if (r->nb >= max || atomic_load(&r->conf.be->nb_connections) >= max) {
+	if (is_full(r)) {
 		log_limited(&r->conf.be->limit, LOG_WARNING,
 			    "a connection is closed at once: %u are open, --max-sessions is %u",
 			    r->nb, r->conf.be->max_sessions);
@@ -310,9 +336,25 @@ read_notes(struct relay *r)
 }
 
 static void
+accept_pause(struct relay *r, bool pause)
+{
+	struct epoll_event ev = {.events = pause ? 0 : EPOLLIN, .data.ptr = r};
+
+	if (r->accept_paused != pause)
+		epoll_ctl(r->ep_fd, EPOLL_CTL_MOD, r->listen_fd, &ev);
+	r->accept_paused = pause;
+}
+
+static void
 accept_all(struct relay *r)
 {
-	for (;;) {
+	/* Who comes back at once must not be turned away for the sake of his own old connection. */
+	if (is_full(r) && is_ending(r)) {
+		accept_pause(r, true);
+		return;
+	}
+	accept_pause(r, false);
+	while (!is_full(r) || !is_ending(r)) {
 		const int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
@@ -443,6 +485,8 @@ relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(voi
 			timeout = RECONNECT_MS;
 		if (r->once && r->nb == 0)
 			return;
+		if (r->accept_paused)
+			timeout = PAUSE_MS;
 		n = epoll_wait(r->ep_fd, evs, 16, timeout);
 		for (int i = 0; i < n; i++) {
 			void *p = evs[i].data.ptr;
@@ -462,6 +506,8 @@ relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(voi
 			conn_event(c, p == (void *)&c->peer[LIB] ? LIB : FRONT, evs[i].events);
 		}
 		bury(r);
+		if (r->accept_paused)
+			accept_all(r);
 		if (now_ms() >= next_tick) {
 			next_tick = now_ms() + tick_ms;
 			tick(ctx);

@@ -43,8 +43,8 @@ struct apir_slot {
 struct apir_vq {
 	/* producer's cache line */
 	_Atomic uint16_t head __attribute__((aligned(64))); /**< requests submitted, modulo 2^16 */
-	uint16_t tail_seen;			    /**< the producer's copy of tail */
-	uint64_t kicks;				    /**< notifications sent */
+	uint16_t tail_seen;				    /**< the producer's copy of tail */
+	uint64_t kicks;					    /**< notifications sent */
 	/* consumer's cache line */
 	_Atomic uint16_t tail __attribute__((aligned(64))); /**< requests released, modulo 2^16 */
 	uint16_t used_seen; /**< the consumer's checked copy of the device's used index */
@@ -59,7 +59,8 @@ struct apir_vq {
 	struct vring_used *used;
 	uint64_t desc_addr, avail_addr, used_addr; /**< guest addresses */
 	struct apir_slot *slots;
-	void (*notify)(void *ctx); /**< rings the device's doorbell; does nothing until its owner sets it */
+	void (*notify)(
+		void *ctx); /**< rings the device's doorbell; does nothing until its owner sets it */
 	void *notify_ctx;
 	const struct apir_env *env;
 	void *ring_mem, *slot_mem;
