@@ -165,13 +165,6 @@ conn_new(struct relay *r, int front)
 {
 	struct conn *c;
 
-	if (is_full(r)) {
-		log_limited(&r->conf.be->limit, LOG_WARNING,
-			    "a connection is closed at once: %u are open, --max-sessions is %u",
-			    r->nb, r->conf.be->max_sessions);
-		close(front);
-		return;
-	}
 	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		close(front);
@@ -348,15 +341,15 @@ accept_pause(struct relay *r, bool pause)
 static void
 accept_all(struct relay *r)
 {
-	/* Who comes back at once must not be turned away for the sake of his own old connection. */
-	if (is_full(r) && is_ending(r)) {
-		accept_pause(r, true);
-		return;
-	}
-	accept_pause(r, false);
-	while (!is_full(r) || !is_ending(r)) {
-		const int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	for (;;) {
+		const bool full = is_full(r);
+		int fd;
 
+		/* Who comes back at once must not be turned away for the sake of his own old one. */
+		accept_pause(r, full && is_ending(r));
+		if (r->accept_paused)
+			return;
+		fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 				log_limited(&r->conf.be->limit, LOG_ERR,
@@ -365,7 +358,14 @@ accept_all(struct relay *r)
 			}
 			return;
 		}
-		conn_new(r, fd);
+		if (!full) {
+			conn_new(r, fd);
+			continue;
+		}
+		log_limited(&r->conf.be->limit, LOG_WARNING,
+			    "a connection is closed at once: %u are open, --max-sessions is %u",
+			    r->nb, r->conf.be->max_sessions);
+		close(fd);
 	}
 }
 
