@@ -292,7 +292,7 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 {
 	static const char *const modes[] = {"auto", "raw", "base", "staged", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
-	unsigned int fd;
+	unsigned int fd = 0;
 
 	switch (opt) {
 	case OPT_SOCKET_PATH:

@@ -217,9 +217,12 @@ report_close(struct report *r)
 {
 	if (r == NULL)
 		return;
-	if (r->left_out > 0)
+	if (r->left_out > 0) {
 		fprintf(r->table, "\n%u rounds were left out: the cores were far apart (--near)\n",
 			r->left_out);
+		if (r->json != NULL)
+			fprintf(r->json, "{\"measure\":\"left_out\",\"rounds\":%u}\n", r->left_out);
+	}
 	if (r->json != NULL && r->json != stdout)
 		fclose(r->json);
 	free(r->lines);

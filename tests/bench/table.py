@@ -35,6 +35,8 @@ def others(lines):
             out.append("- An idle `apird` with one session open uses {cpu_percent:.3f} % of a core.".format(**line))
         if line["measure"] == "start":
             out.append("- Start of `apird` to the first packet back, {kernels} kernels: {seconds:.2f} s.".format(**line))
+        if line["measure"] == "left_out":
+            out.append("- {rounds} rounds were left out and run again: the cores were far apart (`--near`).".format(**line))
     return [""] + out if out else []
 
 
