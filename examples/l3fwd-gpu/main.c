@@ -182,6 +182,20 @@ end:
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static unsigned int
+free_hugepages(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned int n = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%u", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -198,7 +212,11 @@ main(int argc, char **argv)
 	if (ret != 0)
 		return ret > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (rte_eal_init(own, argv) < 0) {
-		complain("EAL does not start: %s", rte_strerror(rte_errno));
+		complain("EAL does not start: %s (its own lines above say more); %u hugepages of 2 "
+			 "MiB are "
+			 "free: if that is too few for -m, reserve some: hugeadm --pool-pages-min "
+			 "2MB:512",
+			 rte_strerror(rte_errno), free_hugepages());
 		return EXIT_FAILURE;
 	}
 	ret = run();

@@ -338,6 +338,16 @@ class BadInput(l3fwdtest.TestCase):
         eal = [a for a in apirtest.eal_args(mem=256, lcores="1") if a != "--single-file-segments"]
         self.fails(self.ports(), [*self.rules(), f"--path={d.sock}"], "--single-file-segments", eal=eal)
 
+    def test_hugepages_too_few_or_missing(self):
+        d = self.start_apird()
+        why = r"EAL does not start: .*\d+ hugepages of 2 MiB are free"
+        too_much = apirtest.eal_args(mem=1 << 22, lcores="1")
+        self.fails(self.ports(), [*self.rules(), f"--path={d.sock}"], why, eal=too_much)
+        no_mount = [a for a in apirtest.eal_args(mem=256, lcores="1") if a != "--in-memory"]
+        no_mount += [f"--huge-dir={self.out('nowhere')}", "--file-prefix=apir-test-missing"]
+        self.addCleanup(shutil.rmtree, "/var/run/dpdk/apir-test-missing", True)
+        self.fails(self.ports(), [*self.rules(), f"--path={d.sock}"], why, eal=no_mount)
+
     def test_kernel_that_is_not_there_or_does_not_build(self):
         d = self.start_apird()
         path = self.out("none.cl")

@@ -5,6 +5,7 @@
 
 import glob
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -134,9 +135,15 @@ class Librte(apirtest.TestCase):
         self.run_group("refused", ["--in-memory", "--no-pci", "--no-telemetry", "-m", "64", "-l", "0"])
         self.end()
 
+    def prefix(self):
+        """A --file-prefix of our own; what EAL leaves under that name goes with the test."""
+        name = f"apir{os.getpid()}"
+        self.addCleanup(shutil.rmtree, f"/var/run/dpdk/{name}", True)
+        return name
+
     def test_legacy_memory(self):
         self.start()
-        self.run_group("refused", ["--legacy-mem", "--huge-unlink", f"--file-prefix=apir{os.getpid()}", "--no-pci",
+        self.run_group("refused", ["--legacy-mem", "--huge-unlink", f"--file-prefix={self.prefix()}", "--no-pci",
                                    "--no-telemetry", "-m", "64", "-l", "0"])
         self.end()
 
@@ -146,7 +153,7 @@ class Librte(apirtest.TestCase):
         self.end()
 
     def test_hugepage_files(self):
-        prefix = f"apir{os.getpid()}"
+        prefix = self.prefix()
         self.start()
         try:
             self.run_group("loopback", ["--single-file-segments", f"--file-prefix={prefix}", "--no-pci",
