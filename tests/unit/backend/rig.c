@@ -240,3 +240,24 @@ rig_call(struct rig *r, unsigned int proc, xdrproc_t xargs, void *args, xdrproc_
 	assert_true(xres(&x, res));
 	free(buf);
 }
+
+void
+rig_burst(struct rig *r, unsigned int q, uint16_t slot, struct guest_burst *b)
+{
+	guest_burst(&r->g, b, RIG_FREE + slot * 0x1000u + q * 0x10000u, 3, 60);
+	guest_name(&r->data[q], slot, b);
+	guest_offer(&r->data[q], slot);
+}
+
+void
+rig_loopback_works(struct rig *r, unsigned int q)
+{
+	struct guest_burst b;
+	struct vring_used_elem e;
+
+	rig_burst(r, q, 0, &b);
+	e = guest_wait(&r->data[q]);
+	assert_int_equal(e.id, 0);
+	assert_int_equal(e.len, 16 + 3 * 8);
+	assert_int_equal(b.rsp->status, APIR_S_OK);
+}

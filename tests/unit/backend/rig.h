@@ -69,4 +69,9 @@ void rig_call(struct rig *r, unsigned int proc, xdrproc_t xargs, void *args, xdr
 /** The call as a control message; returns its length. */
 uint32_t rig_encode(struct rig *r, uint8_t *msg, unsigned int proc, xdrproc_t xargs, void *args);
 
+/** Offer a burst of 3 packets of 60 bytes, in memory of its own, in a slot of data queue q. */
+void rig_burst(struct rig *r, unsigned int q, uint16_t slot, struct guest_burst *b);
+/** One such burst in slot 0 comes back untouched. */
+void rig_loopback_works(struct rig *r, unsigned int q);
+
 #endif /* RIG_H */

@@ -31,27 +31,6 @@ teardown(void **state)
 
 /* A burst on data queue q; its verdicts are the answer. */
 static void
-burst(struct rig *r, unsigned int q, uint16_t slot, struct guest_burst *b)
-{
-	guest_burst(&r->g, b, RIG_FREE + slot * 0x1000u + q * 0x10000u, 3, 60);
-	guest_name(&r->data[q], slot, b);
-	guest_offer(&r->data[q], slot);
-}
-
-static void
-loopback_works(struct rig *r, unsigned int q)
-{
-	struct guest_burst b;
-	struct vring_used_elem e;
-
-	burst(r, q, 0, &b);
-	e = guest_wait(&r->data[q]);
-	assert_int_equal(e.id, 0);
-	assert_int_equal(e.len, 16 + 3 * 8);
-	assert_int_equal(b.rsp->status, APIR_S_OK);
-}
-
-static void
 nothing_before_hello(void **state)
 {
 	struct apir_ctl_req in = {.magic = APIR_MAGIC, .type = APIR_CTL_RPC};
@@ -64,7 +43,7 @@ nothing_before_hello(void **state)
 	in.type = 99;
 	rig_ctl(&rig, &in, sizeof(in), &out, sizeof(out));
 	assert_int_equal(out.status, APIR_S_NOTREADY);
-	burst(&rig, 0, 0, &b);
+	rig_burst(&rig, 0, 0, &b);
 	assert_int_equal(guest_wait(&rig.data[0]).len, 16);
 	assert_int_equal(b.rsp->status, APIR_S_NOTREADY);
 }
@@ -123,7 +102,7 @@ hello_twice(void **state)
 	rig_hello_ok(&rig);
 	rig_hello_req(&req);
 	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
-	loopback_works(&rig, 0);
+	rig_loopback_works(&rig, 0);
 }
 
 static void
@@ -219,7 +198,7 @@ ten_guests_at_once(void **state)
 		pthread_join(s[i].t, NULL);
 		if (s[i].status == APIR_S_OK) {
 			ok++;
-			loopback_works(&s[i].rig, 0);
+			rig_loopback_works(&s[i].rig, 0);
 		} else {
 			assert_int_equal(s[i].status, APIR_S_SESSIONS);
 			assert_non_null(strstr(s[i].text, "--max-sessions"));

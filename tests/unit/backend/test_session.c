@@ -44,27 +44,6 @@ settle(void)
 
 /* A burst on data queue q; its verdicts are the answer. */
 static void
-burst(struct rig *r, unsigned int q, uint16_t slot, struct guest_burst *b)
-{
-	guest_burst(&r->g, b, RIG_FREE + slot * 0x1000u + q * 0x10000u, 3, 60);
-	guest_name(&r->data[q], slot, b);
-	guest_offer(&r->data[q], slot);
-}
-
-static void
-loopback_works(struct rig *r, unsigned int q)
-{
-	struct guest_burst b;
-	struct vring_used_elem e;
-
-	burst(r, q, 0, &b);
-	e = guest_wait(&r->data[q]);
-	assert_int_equal(e.id, 0);
-	assert_int_equal(e.len, 16 + 3 * 8);
-	assert_int_equal(b.rsp->status, APIR_S_OK);
-}
-
-static void
 hello_and_loopback(void **state)
 {
 	struct apir_hello_req req;
@@ -85,7 +64,7 @@ hello_and_loopback(void **state)
 	assert_int_equal(mock.queues, RIG_QUEUES);
 	assert_int_equal(mock.mem_regions, 2);
 	for (unsigned int i = 0; i < 100; i++)
-		loopback_works(&rig, i % RIG_QUEUES);
+		rig_loopback_works(&rig, i % RIG_QUEUES);
 }
 
 static void *
@@ -104,7 +83,7 @@ put_in_flight(struct guest_burst *b)
 	mock.async = true;
 	mock.may_finish = 0;
 	for (uint16_t i = 0; i < 4; i++)
-		burst(&rig, 0, i, &b[i]);
+		rig_burst(&rig, 0, i, &b[i]);
 	while (mock.running < 4)
 		settle();
 }
@@ -163,7 +142,7 @@ memory_replaced_in_flight(void **state)
 	assert_int_equal(mock.mem_regions, 2);
 	mock.async = false;
 	for (unsigned int i = 0; i < 20; i++)
-		loopback_works(&rig, i % RIG_QUEUES);
+		rig_loopback_works(&rig, i % RIG_QUEUES);
 }
 
 static void
@@ -173,7 +152,7 @@ burst_that_never_completes(void **state)
 
 	(void)state;
 	rig_hello_ok(&rig);
-	loopback_works(&rig, 1);
+	rig_loopback_works(&rig, 1);
 	assert_null(poll_stuck(rig_be.poll, 1000000, 300));
 	put_in_flight(b);
 	assert_null(poll_stuck(rig_be.poll, 100, 300));
@@ -196,7 +175,7 @@ requests_offered_in_a_pause(void **state)
 	(void)state;
 	rig_hello_ok(&rig);
 	session_pause(rig.s);
-	burst(&rig, 1, 0, &b);
+	rig_burst(&rig, 1, 0, &b);
 	replace_memory();
 	session_resume(rig.s);
 	b.rsp = guest_at(&rig.g, b.rsp_gpa);
@@ -218,9 +197,9 @@ ring_disabled_in_flight(void **state)
 	check_in_flight_done(b);
 	pthread_join(t, NULL);
 	mock.async = false;
-	loopback_works(&rig, 1);
+	rig_loopback_works(&rig, 1);
 	session_queue(rig.s, 1, true);
-	loopback_works(&rig, 0);
+	rig_loopback_works(&rig, 0);
 }
 
 static void
@@ -293,7 +272,7 @@ guest_that_restarts(void **state)
 	rig_hello_ok(&rig);
 	assert_int_equal(mock.programs, 0);
 	assert_int_equal(rig_be.nb_sessions, 1);
-	loopback_works(&rig, 0);
+	rig_loopback_works(&rig, 0);
 }
 
 /* Offer a program whose build does not end until the test says so. */
@@ -322,7 +301,7 @@ build_stalls_no_packet(void **state)
 	rig_hello_ok(&rig);
 	start_build();
 	for (unsigned int i = 0; i < 10; i++)
-		loopback_works(&rig, i % RIG_QUEUES);
+		rig_loopback_works(&rig, i % RIG_QUEUES);
 	assert_int_equal(mock.building, 1);
 }
 
@@ -405,7 +384,7 @@ broken_control_ring(void **state)
 
 	assert_int_equal(write(rig.ctl.kick_fd, &one, sizeof(one)), sizeof(one));
 	/* The data queues go on, and the session ends as any other. */
-	burst(&rig, 0, 0, &b);
+	rig_burst(&rig, 0, 0, &b);
 	guest_wait(&rig.data[0]);
 	assert_int_equal(b.rsp->status, APIR_S_OK);
 }
