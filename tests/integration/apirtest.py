@@ -400,8 +400,8 @@ class Testpmd:
 
     def _until(self, text, timeout, what):
         end = time.monotonic() + timeout
-        # testpmd writes character by character: another thread's log line may stand in the middle.
-        pattern = re.compile(r"(?:\w+: [^\n]*\n)*".join(map(re.escape, text)))
+        # testpmd writes character by character: another thread's lines may stand in the middle.
+        pattern = re.compile(r"(?:(?:\w[\w ]*: [^\n]*)?\r?\n)*".join(map(re.escape, text)))
         with self._cond:
             while True:
                 found = pattern.search(self._out, self._seen)
