@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The apir authors
 #
-# Installs what apir needs to build, run and test on Debian 12: packages, and the four driver headers of DPDK that
+# Installs what apir needs to build, run and test on Debian 12: packages, and the driver headers of DPDK that
 # libdpdk-dev leaves out (taken from the source package of exactly the installed version).
 set -euo pipefail
 
@@ -56,7 +56,8 @@ if [ -e "$dpdk_inc/ethdev_vdev.h" ] || [ -e "$dpdk_inc/dpdk/ethdev_vdev.h" ]; th
 	echo "deps.sh: DPDK $version has its driver headers installed"
 	exit 0
 fi
-if [ "$(cat "$sdk/VERSION" 2>/dev/null || true)" = "$version" ]; then
+# All of them: an earlier apir needed fewer.
+if [ "$(cat "$sdk/VERSION" 2>/dev/null || true)" = "$version" ] && [ -e "$sdk/bus_pci_driver.h" ]; then
 	echo "deps.sh: driver headers of DPDK $version are in $sdk"
 	exit 0
 fi
@@ -82,6 +83,6 @@ tar -C "$tmp" -xf "$tmp"/dpdk_*.orig.tar.xz
 src=$(echo "$tmp"/dpdk-*/)
 mkdir -p "$sdk"
 install -m 644 "$src/lib/ethdev/ethdev_driver.h" "$src/lib/ethdev/ethdev_vdev.h" "$src/lib/eal/include/dev_driver.h" \
-	"$src/drivers/bus/vdev/bus_vdev_driver.h" "$sdk/"
+	"$src/drivers/bus/vdev/bus_vdev_driver.h" "$src/drivers/bus/pci/bus_pci_driver.h" "$sdk/"
 echo "$version" >"$sdk/VERSION"
 echo "deps.sh: driver headers of DPDK $version installed in $sdk"

@@ -48,6 +48,13 @@ int apir_ctl_hello(struct apir_ctl *c, const struct apir_hello_req *req, struct 
  */
 CLIENT *apir_ctl_client(struct apir_ctl *c);
 
+/**
+ * Is the session still there? Calls the NULL procedure.
+ *
+ * @return 0, or a negative errno: -ETIMEDOUT no answer within timeout_ms; or it answers as one that knows nothing of us
+ */
+int apir_ctl_ping(struct apir_ctl *c, unsigned int timeout_ms);
+
 /** errno of an enum apir_status, positive (APIR_S_OK: 0). */
 int apir_status_errno(uint32_t status);
 /** errno of an enum clnt_stat, positive (RPC_SUCCESS: 0). */

@@ -27,11 +27,17 @@ struct apir_mem_region {
 /** Most regions vhost-user takes (VHOST_MEMORY_BASELINE_NREGIONS of its specification). */
 #define APIR_MEM_MAX_REGIONS 8
 
+/** Most bytes that dma_alloc() is asked for on behalf of queues. */
+#define APIR_DMA_MAX ((size_t)1 << 20)
+
 enum apir_log_level { APIR_LOG_ERR, APIR_LOG_WARNING, APIR_LOG_INFO, APIR_LOG_DEBUG };
 
 /** The surroundings of one device. Functions may be called from any thread. */
 struct apir_env {
-	/** Zeroed memory that the device can reach, aligned to align (a power of two); NULL when there is none. */
+	/**
+	 * Zeroed memory that the device can reach, aligned to align (a power of two), its guest addresses without a
+	 * gap; NULL when there is none.
+	 */
 	void *(*dma_alloc)(const struct apir_env *env, size_t size, size_t align, int numa_node);
 	void (*dma_free)(const struct apir_env *env, void *p);
 	/** Guest address of a byte inside an allocation of dma_alloc. */

@@ -20,14 +20,25 @@
 
 #include "apir_env.h"
 
+struct apir_pci;
 struct apir_vq;
 struct apir_transport;
+
+/** What the device behind a transport allows. */
+struct apir_transport_limits {
+	uint16_t nb_data_queues; /**< most data queues */
+	uint16_t queue_size;	 /**< most entries of each ring, a power of two */
+};
 
 /** The device went away (called once, from a thread of the transport's own; must not close the transport). */
 typedef void (*apir_lost_fn)(void *ctx);
 
 struct apir_transport_ops {
 	const char *name;
+	/** What to look at when HELLO is not answered; one sentence, for the log. */
+	const char *silent;
+	/** The end of the back-end cannot be seen: only that it does not answer any more. */
+	bool probes;
 	/** Tell the device where queue idx lies: in the state after creation, or drained. Returns 0 or a negative errno. */
 	int (*queue_setup)(struct apir_transport *t, uint16_t idx, const struct apir_vq *vq);
 	/** All queues are set up: let the device run. Returns 0 or a negative errno, after which stop() is called as well. */
@@ -40,6 +51,8 @@ struct apir_transport_ops {
 	int (*stop)(struct apir_transport *t);
 	/** Notify the device of new requests in queue idx. */
 	void (*kick)(struct apir_transport *t, uint16_t idx);
+	/** Known once the transport is open. */
+	void (*limits)(struct apir_transport *t, struct apir_transport_limits *limits);
 	/** File descriptor that becomes readable when the device notifies queue idx; -1: poll. */
 	int (*call_fd)(struct apir_transport *t, uint16_t idx);
 	/** False once the device is gone. */
@@ -72,5 +85,20 @@ struct apir_transport {
  */
 int apir_vhost_user_open(const char *path, const struct apir_env *env, unsigned int timeout_ms,
 			 apir_lost_fn lost, void *lost_ctx, struct apir_transport **out);
+
+/**
+ * Take a virtio device on PCI (in a virtual machine): reset it and agree on features.
+ *
+ * Its BARs must be mapped (pci->ops->bar), and env's guest addresses must be guest-physical. pci must outlive the
+ * transport.
+ *
+ * @param timeout_ms limit of each wait for a reset, > 0
+ * @return 0 or a negative errno, after logging what is wrong and how to mend it:
+ *   -ENODEV no apir device, no modern virtio device, or unplugged; -EPROTO it lacks a feature; -EINVAL its queues are
+ *   too few, too many or too small; -ETIMEDOUT it does not finish its reset; -EACCES no right to configuration space.
+ *   start() has -ENOMEM and -EPROTO too.
+ */
+int apir_virtio_pci_open(const struct apir_pci *pci, const struct apir_env *env,
+			 unsigned int timeout_ms, struct apir_transport **out);
 
 #endif /* APIR_TRANSPORT_H */

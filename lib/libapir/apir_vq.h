@@ -63,7 +63,8 @@ struct apir_vq {
 		void *ctx); /**< rings the device's doorbell; does nothing until its owner sets it */
 	void *notify_ctx;
 	const struct apir_env *env;
-	void *ring_mem, *slot_mem;
+	void *ring_mem, **slot_mem;
+	uint16_t nb_slot_mem;
 };
 
 /**

@@ -140,13 +140,11 @@ apir_ctl_exchange(struct apir_ctl *c, enum apir_ctl_type type, uint32_t len,
 	if (ret != 0) {
 		/* the device may still write the answer: the slot is never released, so its buffers stay alone */
 		if (ret == -ETIMEDOUT)
-			apir_log(c->t->env, APIR_LOG_ERR,
-				 "no answer on the control queue within %u ms: the device hangs "
-				 "or is busy%s",
+			apir_log(c->t->env, APIR_LOG_ERR, "no answer %s within %u ms: %s",
+				 type == APIR_CTL_HELLO ? "to HELLO" : "on the control queue",
 				 timeout_ms,
-				 type == APIR_CTL_HELLO
-					 ? ", cannot reach this program's memory, or is not apird"
-					 : "");
+				 type == APIR_CTL_HELLO ? c->t->ops->silent
+							: "the device hangs or is busy");
 		return ret;
 	}
 	ret = take_answer(c, type, status, rx_len);

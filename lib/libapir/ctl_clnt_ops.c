@@ -194,6 +194,19 @@ ctl_control(CLIENT *clnt, u_int request, void *info)
 }
 
 int
+apir_ctl_ping(struct apir_ctl *c, unsigned int timeout_ms)
+{
+	const unsigned int usual = c->call_timeout_ms;
+	const struct timeval ignored = {0};
+	enum clnt_stat st;
+
+	c->call_timeout_ms = timeout_ms;
+	st = clnt_call(&c->clnt, NULLPROC, no_result, NULL, no_result, NULL, ignored);
+	c->call_timeout_ms = usual;
+	return -apir_clnt_errno(st);
+}
+
+int
 apir_ctl_clnt_init(struct apir_ctl *c)
 {
 	/* libtirpc declares the table's fields, not its users, const */

@@ -353,6 +353,16 @@ vu_update(struct apir_transport *tr, const struct apir_mem_region *regions, unsi
 }
 
 static void
+vu_limits(struct apir_transport *tr, struct apir_transport_limits *limits)
+{
+	const uint64_t data = to_vu(tr)->peer_queues > 0 ? to_vu(tr)->peer_queues - 1 : 0;
+
+	limits->nb_data_queues =
+		data < APIR_MAX_DATA_QUEUES ? (uint16_t)data : APIR_MAX_DATA_QUEUES;
+	limits->queue_size = APIR_MAX_QUEUE_SIZE;
+}
+
+static void
 vu_close(struct apir_transport *tr)
 {
 	struct vu_transport *t = to_vu(tr);
@@ -372,6 +382,8 @@ vu_close(struct apir_transport *tr)
 
 static const struct apir_transport_ops vu_ops = {
 	.name = "vhost-user",
+	.silent = "it hangs, cannot reach this program's memory, or is not apird",
+	.limits = vu_limits,
 	.queue_setup = vu_queue_setup,
 	.start = vu_start,
 	.stop = vu_stop,

@@ -31,6 +31,9 @@
 /** Virtio device id, in the range virtio leaves unassigned (PCI id 0x107f). */
 #define VIRTIO_ID_APIR 63
 
+/** Where APIR_MAGIC lies in the configuration of a vhost-user-blk carrier, whose capacity is 0. */
+#define APIR_BLK_MARK_OFFSET 16u
+
 /** "APIR" read as a little-endian word: first field of each control message. */
 #define APIR_MAGIC 0x52495041u
 

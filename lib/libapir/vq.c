@@ -96,19 +96,30 @@ alloc_rings(struct apir_vq *vq, int numa_node)
 	return 0;
 }
 
-/* One allocation for all slots, cut into table, request and response by the three sizes given. */
+/*
+ * Slots in as few allocations as APIR_DMA_MAX lets pass, each slot cut into table, request and response by the three sizes
+ * given.
+ */
 static int
 alloc_slots(struct apir_vq *vq, size_t tbl, size_t req, size_t rsp, int numa_node)
 {
 	const size_t stride = ROUND_UP(tbl) + ROUND_UP(req) + ROUND_UP(rsp);
 	const struct apir_env *env = vq->env;
+	const uint16_t each = at_most((uint16_t)(APIR_DMA_MAX / stride), vq->nb_slots);
+	const uint16_t nb_mem = (uint16_t)((vq->nb_slots + each - 1) / each);
 	uint16_t i;
 
 	vq->slots = calloc(vq->nb_slots, sizeof(vq->slots[0]));
-	if (vq->slots == NULL)
+	vq->slot_mem = calloc(nb_mem, sizeof(vq->slot_mem[0]));
+	if (vq->slots == NULL || vq->slot_mem == NULL)
 		return -ENOMEM;
-	vq->slot_mem = env->dma_alloc(env, stride * vq->nb_slots, LINE, numa_node);
-	if (vq->slot_mem == NULL) {
+	for (vq->nb_slot_mem = 0; vq->nb_slot_mem < nb_mem; vq->nb_slot_mem++) {
+		const uint16_t left = (uint16_t)(vq->nb_slots - vq->nb_slot_mem * each);
+		void *mem = env->dma_alloc(env, stride * at_most(each, left), LINE, numa_node);
+
+		vq->slot_mem[vq->nb_slot_mem] = mem;
+		if (mem != NULL)
+			continue;
 		apir_log(env, APIR_LOG_ERR,
 			 "no %zu bytes of shared memory left for %u requests in flight: give "
 			 "the program more memory, or ask for fewer or smaller bursts",
@@ -117,7 +128,7 @@ alloc_slots(struct apir_vq *vq, size_t tbl, size_t req, size_t rsp, int numa_nod
 	}
 	for (i = 0; i < vq->nb_slots; i++) {
 		struct apir_slot *s = &vq->slots[i];
-		char *p = (char *)vq->slot_mem + i * stride;
+		char *p = (char *)vq->slot_mem[i / each] + i % each * stride;
 
 		s->tbl = (struct vring_desc *)p;
 		s->req = (struct apir_burst_req *)(p + ROUND_UP(tbl));
@@ -255,8 +266,9 @@ apir_vq_destroy(struct apir_vq *vq)
 {
 	if (vq == NULL)
 		return;
-	if (vq->slot_mem != NULL)
-		vq->env->dma_free(vq->env, vq->slot_mem);
+	while (vq->nb_slot_mem > 0)
+		vq->env->dma_free(vq->env, vq->slot_mem[--vq->nb_slot_mem]);
+	free(vq->slot_mem);
 	if (vq->ring_mem != NULL)
 		vq->env->dma_free(vq->env, vq->ring_mem);
 	free(vq->slots);

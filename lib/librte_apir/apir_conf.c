@@ -41,6 +41,14 @@ check_strings(const struct rte_apir_conf *in, struct apir_conf *out)
 	const char *path = in->path != NULL ? in->path : RTE_APIR_DEFAULT_PATH;
 	const char *name = in->name != NULL ? in->name : "librte_apir";
 
+	if (in->path != NULL && in->pci != NULL)
+		return apir_err(EINVAL,
+				"rte_apir_conf.path is '%s' and .pci '%s': a device has one or the "
+				"other",
+				in->path, in->pci);
+	out->pci = in->pci != NULL;
+	out->choose = in->pci == NULL && in->path == NULL;
+
 	if (path[0] == '\0' || strlen(path) >= sizeof(out->path))
 		return apir_err(EINVAL,
 				"rte_apir_conf.path '%s' has %zu bytes: 1..%zu are possible", path,
@@ -49,7 +57,12 @@ check_strings(const struct rte_apir_conf *in, struct apir_conf *out)
 		return apir_err(EINVAL,
 				"rte_apir_conf.name '%s' has %zu bytes: 0..%zu are possible", name,
 				strlen(name), sizeof(out->name) - 1);
-	snprintf(out->path, sizeof(out->path), "%s", path);
+	snprintf(out->path, sizeof(out->path), "%s", out->pci ? "" : path);
+	if (out->pci && in->pci[0] != '\0' && apir_pci_addr_parse(in->pci, out->path) != 0)
+		return apir_err(EINVAL,
+				"rte_apir_conf.pci '%s' is no PCI address: write it like "
+				"0000:00:05.0, or leave it empty for the only apir device",
+				in->pci);
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	return 0;
 }

@@ -29,6 +29,16 @@ find_qp(uint16_t dev_id, uint16_t qp_id)
 
 /* Enqueue side ------------------------------------------------------------ */
 
+/* The guest address of a segment's data: its virtual one over vhost-user, its physical one on PCI. */
+static inline uintptr_t
+seg_addr(const struct rte_mbuf *m, uint16_t addr_field)
+{
+	uintptr_t base;
+
+	memcpy(&base, (const char *)m + addr_field, sizeof(base));
+	return base + m->data_off;
+}
+
 static bool
 search_ranges(struct apir_qp *qp, uintptr_t addr, uint32_t len)
 {
@@ -123,6 +133,7 @@ want_counts(struct apir_qp *qp)
 static int __attribute__((noinline)) add_multi(struct apir_qp *qp, struct rte_mbuf *m)
 {
 	struct rte_mbuf *seg = m;
+	uintptr_t addr;
 	uint16_t i;
 
 	if (m->nb_segs == 0)
@@ -135,10 +146,10 @@ static int __attribute__((noinline)) add_multi(struct apir_qp *qp, struct rte_mb
 	for (i = 0; i < m->nb_segs; i++, seg = seg->next) {
 		if (seg == NULL || seg->data_len == 0)
 			return ENODATA;
-		if (!is_shared(qp, rte_pktmbuf_mtod(seg, uintptr_t), seg->data_len))
+		addr = seg_addr(seg, qp->addr_field);
+		if (!is_shared(qp, addr, seg->data_len))
 			return EFAULT;
-		apir_slot_set_seg(qp->slot, (uint16_t)(qp->nb_segs + i),
-				  rte_pktmbuf_mtod(seg, uintptr_t), seg->data_len);
+		apir_slot_set_seg(qp->slot, (uint16_t)(qp->nb_segs + i), addr, seg->data_len);
 	}
 	want_counts(qp);
 	seg_counts(qp)[qp->nb_pkts] = m->nb_segs;
@@ -151,7 +162,7 @@ static int __attribute__((noinline)) add_multi(struct apir_qp *qp, struct rte_mb
 static inline int
 add_packet(struct apir_qp *qp, struct rte_mbuf *m)
 {
-	const uintptr_t addr = rte_pktmbuf_mtod(m, uintptr_t);
+	const uintptr_t addr = seg_addr(m, qp->addr_field);
 	const uint32_t len = m->data_len;
 
 	if (unlikely(qp->nb_pkts == qp->max_burst))
@@ -181,6 +192,7 @@ add_singles(struct apir_qp *qp, struct rte_mbuf **pkts, uint16_t n)
 	const uintptr_t start = qp->ranges.r[qp->hit].start;
 	const uintptr_t size = qp->ranges.r[qp->hit].end - start;
 	struct vring_desc *const tbl = qp->slot->tbl + 1 + qp->nb_segs;
+	const uint16_t addr_field = qp->addr_field;
 	/* length is or-ed in */
 	uint64_t word = (uint64_t)(VRING_DESC_F_WRITE | VRING_DESC_F_NEXT) << 32 |
 			(uint64_t)(qp->nb_segs + 2) << 48;
@@ -192,7 +204,7 @@ add_singles(struct apir_qp *qp, struct rte_mbuf **pkts, uint16_t n)
 		__builtin_prefetch(&tbl[i], 1);
 	for (i = 0; i < n; i++, word += UINT64_C(1) << 48) {
 		const struct rte_mbuf *m = pkts[i];
-		const uintptr_t addr = rte_pktmbuf_mtod(m, uintptr_t), off = addr - start;
+		const uintptr_t addr = seg_addr(m, addr_field), off = addr - start;
 		const uint32_t len = m->data_len;
 		const uint64_t desc[2] = {addr, word | len};
 
@@ -530,6 +542,8 @@ rte_apir_is_shared(uint16_t dev_id, const void *va, size_t len)
 	if (dev_id >= RTE_APIR_MAX_DEVS)
 		return false;
 	apir_mem_table_read(&apir_devs[dev_id].mem, &ranges);
+	if (apir_devs[dev_id].conf.pci)
+		return ranges.r[0].end != 0 && apir_iova_contig(va, len);
 	for (i = 0; i < APIR_MEM_MAX_REGIONS; i++) {
 		if (apir_span_has(&ranges.r[i], (uintptr_t)va, len))
 			return true;

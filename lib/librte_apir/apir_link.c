@@ -5,8 +5,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apir_private.h"
+
+/*
+ * On PCI nothing tells that the back-end has come back: HELLO is said again and again, and the first tries, which are
+ * most likely in vain, wait no longer than this.
+ */
+#define HELLO_AGAIN_MS 250u
+/* How often, and how patiently, a back-end is asked whether it lives, where its end cannot be seen. */
+#define PROBE_MS      500
+#define PROBE_WAIT_MS 2000u
 
 /* Whoever makes the device lost says so, once. */
 static void
@@ -90,7 +100,9 @@ hello(struct apir_dev *dev)
 	int ret;
 
 	snprintf(req.driver_name, sizeof(req.driver_name), "%s", c->name);
-	ret = apir_ctl_hello(dev->ctl, &req, &dev->hello, c->timeout_ms);
+	ret = apir_ctl_hello(dev->ctl, &req, &dev->hello, dev->hello_ms);
+	/* the next try is more patient: a back-end that has just come may be slow */
+	dev->hello_ms = RTE_MIN(dev->hello_ms * 2, c->timeout_ms);
 	if (ret != 0)
 		return ret;
 	if (c->nb_queue_pairs > dev->hello.max_data_queues)
@@ -124,27 +136,76 @@ agree(struct apir_dev *dev)
 }
 
 int
-apir_link_up(struct apir_dev *dev)
+apir_link_choose(struct apir_dev *dev)
 {
+	struct apir_conf *c = &dev->conf;
+	const struct apir_pci *pci;
+	int ret;
+
+	if (c->choose && access(c->path, F_OK) != 0 && apir_pci_any()) {
+		c->pci = true;
+		c->path[0] = '\0';
+	}
+	if (!c->pci)
+		return 0;
+	ret = apir_pci_claim(c->path[0] != '\0' ? c->path : NULL, &dev->pci);
+	if (ret != 0)
+		return ret;
+	pci = apir_pci_func(dev->pci);
+	snprintf(c->path, sizeof(c->path), "%s", pci->addr);
+	return 0;
+}
+
+/* Defaults give way to what the device's rings hold; what was asked for is checked when the queues are set up. */
+static void
+adapt(struct apir_conf *c, const struct apir_transport_limits *l)
+{
+	const uint16_t segs = (uint16_t)(l->queue_size - 2);
+
+	if (!c->max_segs_set)
+		c->max_segs = RTE_MIN(c->max_segs, segs);
+	if (!c->max_burst_set)
+		c->max_burst = RTE_MIN(c->max_burst, c->max_segs);
+}
+
+int
+apir_link_open(struct apir_dev *dev)
+{
+	struct apir_conf *c = &dev->conf;
+	struct apir_transport_limits limits;
 	int ret;
 
 	atomic_store(&dev->gone, false);
 	dev->stopped = false;
-	ret = apir_vhost_user_open(dev->conf.path, &dev->env, dev->conf.timeout_ms, on_lost, dev,
-				   &dev->t);
+	if (c->pci)
+		ret = apir_virtio_pci_open(apir_pci_func(dev->pci), &dev->env, c->timeout_ms,
+					   &dev->t);
+	else
+		ret = apir_vhost_user_open(c->path, &dev->env, c->timeout_ms, on_lost, dev,
+					   &dev->t);
 	if (ret != 0) {
 		dev->t = NULL;
-		return apir_err_core(ret, "cannot connect to %s: %s", dev->conf.path,
-				     strerror(-ret));
+		return apir_err_core(ret, "cannot connect to %s: %s", c->path, strerror(-ret));
 	}
+	dev->t->ops->limits(dev->t, &limits);
+	adapt(c, &limits);
+	return 0;
+}
+
+int
+apir_link_up(struct apir_dev *dev)
+{
+	int ret;
+
 	ret = setup_queues(dev);
 	if (ret == 0)
-		ret = apir_memory_attach(dev, start);
+		ret = dev->conf.pci ? apir_iova_attach(dev, start) : apir_memory_attach(dev, start);
 	if (ret == 0)
 		ret = agree(dev);
 	if (ret != 0)
 		return apir_err_core(ret, "cannot set up a session with %s: %s", dev->conf.path,
 				     strerror(-ret));
+	dev->hello_ms = HELLO_AGAIN_MS;
 	APIR_LOG(INFO, "device %u: session %u on %s, %s, %s\n", dev->id, dev->hello.session,
 		 dev->conf.path, dev->hello.device_name,
 		 dev->hello.copy_mode == APIR_COPY_STAGED ? "packets are copied" : "zero copy");
@@ -198,4 +259,30 @@ apir_link_run(struct apir_dev *dev)
 	/* it may have gone between its last answer and the line above */
 	if (atomic_load(&dev->gone))
 		now_lost(dev, true);
+}
+
+int
+apir_link_probe_ms(const struct apir_dev *dev)
+{
+	return dev->conf.pci ? PROBE_MS : 0;
+}
+
+void
+apir_link_probe(struct apir_dev *dev)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->lock);
+	if (dev->open && apir_dev_state(dev) == RTE_APIR_RUNNING && dev->t->ops->probes) {
+		ret = apir_ctl_ping(dev->ctl, RTE_MIN(dev->conf.timeout_ms, PROBE_WAIT_MS));
+		if (ret != 0) {
+			APIR_LOG(ERR, "device %u: the session with %s is over: %s\n", dev->id,
+				 dev->conf.path,
+				 ret == -ETIMEDOUT ? "its back-end does not answer"
+				 : ret == -EAGAIN  ? "its back-end was started again"
+						   : strerror(-ret));
+			apir_dev_fail(dev);
+		}
+	}
+	pthread_mutex_unlock(&dev->lock);
 }

@@ -254,7 +254,8 @@ apir_memory_refresh(struct apir_dev *dev, uintptr_t addr)
 	bool settled;
 	int nb = 0;
 
-	if (rte_mem_virt2memseg_list((const void *)addr) == NULL || apir_extmem_refused(addr))
+	if (dev->conf.pci || rte_mem_virt2memseg_list((const void *)addr) == NULL ||
+	    apir_extmem_refused(addr))
 		return;
 	if (last != 0 && rte_rdtsc() - last < rte_get_tsc_hz())
 		return;

@@ -314,6 +314,8 @@ fill_info(const struct apir_dev *dev, const apir_info_res *res, struct rte_apir_
 	info->max_segs = dev->conf.max_segs;
 	info->version = dev->hello.version;
 	info->session = dev->hello.session;
+	snprintf(info->transport, sizeof(info->transport), "%s", dev->t->ops->name);
+	snprintf(info->address, sizeof(info->address), "%s", dev->conf.path);
 }
 
 int

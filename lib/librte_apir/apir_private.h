@@ -28,9 +28,11 @@
 #include <rte_common.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_memory.h>
 
 #include "apir_ctl_client.h"
 #include "apir_env.h"
+#include "apir_pci_bus.h"
 #include "apir_transport.h"
 #include "apir_vq.h"
 #include "rte_apir.h"
@@ -173,7 +175,8 @@ struct apir_qp {
 	struct apir_vq *vq;
 	uint16_t index; /**< of its virtqueue */
 	uint16_t max_burst, max_segs, mask;
-	bool multi_seg; /**< the device takes packets of several segments */
+	uint16_t addr_field; /**< of struct rte_mbuf: where a guest address of the data begins */
+	bool multi_seg;	     /**< the device takes packets of several segments */
 	/**
 	 * Twins of the slots, in memory of our own: what the device could overwrite is never read
 	 * back as a pointer. The packets of burst n begin at slot_mbufs[(n & mask) * max_burst].
@@ -202,7 +205,9 @@ apir_guard_drop(atomic_bool *g)
 
 /** A rte_apir_conf with every default filled in and every range checked. */
 struct apir_conf {
-	char path[APIR_PATH_LEN];
+	char path[APIR_PATH_LEN]; /**< socket or PCI address; "" the only device on PCI */
+	bool pci;		  /**< path is a PCI address */
+	bool choose;		  /**< nothing was named: PCI if there is a device, else path */
 	char name[APIR_NAME_LEN];
 	uint16_t nb_queue_pairs, nb_bursts, max_burst, max_segs;
 	bool max_burst_set, max_segs_set; /**< asked for by the caller: not to be lowered */
@@ -225,7 +230,9 @@ struct apir_dev {
 	bool stopped;	    /**< the device has given its queues back */
 	struct apir_conf conf;
 	struct apir_env env;
+	struct apir_pci_dev *pci; /**< NULL over vhost-user */
 	struct apir_transport *t; /**< NULL while lost and not connected again */
+	uint32_t hello_ms;	  /**< how long HELLO may take, now */
 	struct apir_vq *ctl_vq;
 	struct apir_ctl *ctl;
 	struct apir_hello_rsp hello;
@@ -276,9 +283,13 @@ apir_dev_state(const struct apir_dev *dev)
 
 /* apir_link.c ---------------------------------------------------------------- */
 
+/** Find the device or the socket that conf names, for as long as dev is open. */
+int apir_link_choose(struct apir_dev *dev);
+/** Open the transport. Limits of the device that the caller did not set otherwise go into conf. */
+int apir_link_open(struct apir_dev *dev);
 /**
- * Connect dev, whose queues exist, and agree on everything. After a failure call apir_link_stop(),
- * too.
+ * Start the device over the open transport, with queues that exist, and agree on everything. After a failure call
+ * apir_link_stop(), too.
  */
 int apir_link_up(struct apir_dev *dev);
 /** The device may be used. */
@@ -290,6 +301,10 @@ void apir_link_run(struct apir_dev *dev);
 int apir_link_stop(struct apir_dev *dev, bool tell);
 /** End the connection of a device that has stopped. */
 void apir_link_down(struct apir_dev *dev);
+/** How often apir_link_probe() is due, ms; 0: never. */
+int apir_link_probe_ms(const struct apir_dev *dev);
+/** Ask the device whether it is still there; one that does not answer is lost. */
+void apir_link_probe(struct apir_dev *dev);
 
 /* apir_qp.c ------------------------------------------------------------------ */
 
@@ -303,6 +318,22 @@ void apir_qp_drop_all(struct apir_dev *dev);
 bool apir_qp_idle(const struct apir_qp *qp);
 /** As after creation, but for the counters; guards held, idle. */
 void apir_qp_reset(struct apir_qp *qp);
+
+/* apir_iova.c ------------------------------------------------------------------- */
+
+/**
+ * Guest-physical addresses that a packet may have. No hugepage lies below; what has no address (RTE_BAD_IOVA, or that
+ * with an mbuf's offsets added, which wraps) is outside.
+ */
+#define APIR_IOVA_MIN ((uintptr_t)RTE_PGSIZE_2M)
+#define APIR_IOVA_END ((uintptr_t)1 << 52)
+
+/** Fill in env's operations for a dev on PCI. */
+void apir_iova_env(struct apir_dev *dev);
+/** Run connect(dev); on 0 the data path takes packets with any physical address. */
+int apir_iova_attach(struct apir_dev *dev, int (*connect)(struct apir_dev *dev));
+/** Are len bytes at va, len > 0, known to EAL and without a gap in physical memory? Any thread. */
+bool apir_iova_contig(const void *va, size_t len);
 
 /* apir_memory.c ---------------------------------------------------------------- */
 

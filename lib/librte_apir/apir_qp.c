@@ -43,6 +43,7 @@ apir_qp_create(struct apir_dev *dev, uint16_t idx)
 	qp->max_burst = c->max_burst;
 	qp->max_segs = c->max_segs;
 	qp->mask = c->nb_bursts - 1;
+	qp->addr_field = c->pci ? APIR_MBUF_IOVA_FIELD : offsetof(struct rte_mbuf, buf_addr);
 	qp->slot_mbufs =
 		near_alloc(sizeof(qp->slot_mbufs[0]) * c->nb_bursts * c->max_burst, c->socket_id);
 	qp->slot_pkts = near_alloc(sizeof(qp->slot_pkts[0]) * c->nb_bursts, c->socket_id);

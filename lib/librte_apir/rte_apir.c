@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_malloc.h>
 
@@ -136,6 +137,32 @@ apir_dev_fail(struct apir_dev *dev)
 	apir_link_stop(dev, true);
 }
 
+/* Returns true when it is time to ask whether the back-end lives. */
+static bool
+wait_for_work(struct apir_dev *dev)
+{
+	const int ms = apir_link_probe_ms(dev);
+	struct timespec until;
+	int ret;
+
+	if (ms == 0) {
+		while (sem_wait(&dev->wake) != 0)
+			;
+		return false;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	do {
+		ret = sem_clockwait(&dev->wake, CLOCK_MONOTONIC, &until);
+	} while (ret != 0 && errno == EINTR);
+	return ret != 0;
+}
+
 /* What must not be done in the data path nor in the transport's thread. */
 static void *
 serve(void *arg)
@@ -143,10 +170,12 @@ serve(void *arg)
 	struct apir_dev *dev = arg;
 
 	for (;;) {
-		while (sem_wait(&dev->wake) != 0)
-			;
+		const bool probe = wait_for_work(dev);
+
 		if (atomic_load(&dev->quit))
 			return NULL;
+		if (probe)
+			apir_link_probe(dev);
 		if (atomic_exchange(&dev->break_it, false)) {
 			pthread_mutex_lock(&dev->lock);
 			if (dev->open && apir_dev_state(dev) == RTE_APIR_HUNG)
@@ -224,6 +253,8 @@ static void
 tear_down(struct apir_dev *dev)
 {
 	apir_link_down(dev);
+	apir_pci_release(dev->pci);
+	dev->pci = NULL;
 	destroy_queues(dev);
 	atomic_store(&dev->state, RTE_APIR_LOST);
 }
@@ -233,12 +264,23 @@ set_up(struct apir_dev *dev)
 {
 	int ret;
 
-	apir_memory_env(dev);
-	ret = create_queues(dev);
+	dev->pci = NULL;
+	dev->hello_ms = dev->conf.timeout_ms;
+	ret = apir_link_choose(dev);
+	if (ret != 0)
+		return ret;
+	if (dev->conf.pci)
+		apir_iova_env(dev);
+	else
+		apir_memory_env(dev);
+	/* first, because queues must fit the device's limits; it sees nothing of them yet */
+	ret = apir_link_open(dev);
+	if (ret == 0)
+		ret = create_queues(dev);
 	if (ret == 0)
 		ret = service_start(dev);
 	if (ret != 0) {
-		destroy_queues(dev);
+		tear_down(dev);
 		return ret;
 	}
 	ret = apir_link_up(dev);
@@ -372,7 +414,9 @@ connect_again(struct apir_dev *dev)
 	for (i = 0; i < dev->conf.nb_queue_pairs; i++)
 		apir_qp_reset(atomic_load(&dev->qps[i]));
 	apir_vq_reset(dev->ctl_vq);
-	ret = apir_link_up(dev);
+	ret = apir_link_open(dev);
+	if (ret == 0)
+		ret = apir_link_up(dev);
 	if (ret == 0) {
 		apir_link_run(dev);
 		return 0;

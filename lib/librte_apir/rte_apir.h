@@ -36,7 +36,8 @@
  * mbuf belongs to the device and must not be freed; its bytes may be read and written by the
  * kernel. All of EAL's hugepage memory is shared with the back-end, and external memory
  * (rte_extmem_register()) if it is a shared mapping of a file. Over vhost-user, EAL must run with
- * --single-file-segments (--no-huge implies it). Memory that EAL adds or frees is followed at once.
+ * --single-file-segments (--no-huge implies it); on PCI, in a virtual machine, it must run with
+ * hugepages and --iova-mode=pa. Memory that EAL adds or frees is followed at once.
  * Of rte_extmem_register() and rte_extmem_unregister() EAL tells nobody: memory registered after
  * rte_apir_open() is shared by the first enqueue that meets it, and memory that was unregistered
  * must not be mapped anew at the same address while a device is open.
@@ -73,7 +74,12 @@ extern "C" {
 
 /** How to open a device. Zero in any field means its default. */
 struct rte_apir_conf {
-	const char *path;	 /**< Unix socket of apird; default RTE_APIR_DEFAULT_PATH */
+	const char *path; /**< Unix socket of apird; default RTE_APIR_DEFAULT_PATH */
+	/**
+	 * In a virtual machine: PCI address of the device ("0000:00:05.0"), "" for the only one there is. With neither
+	 * path nor pci: the only device on PCI if there is any, else the default path.
+	 */
+	const char *pci;
 	const char *name;	 /**< who we are, for apird's log; default "librte_apir" */
 	uint16_t nb_queue_pairs; /**< 1..64; default 1 */
 	/** bursts in flight of a queue pair: power of two, 1..1024; default 32 */
@@ -121,6 +127,8 @@ struct rte_apir_info {
 	uint16_t max_segs;	     /**< segments of a burst */
 	uint32_t version;	     /**< contract version, major << 16 | minor */
 	uint32_t session;	     /**< session number in apird's log */
+	char transport[16];	     /**< "vhost-user" or "virtio-pci" */
+	char address[108];	     /**< socket or PCI address */
 };
 
 /** What the kernel decided for a packet. */
@@ -163,7 +171,9 @@ struct rte_apir_stats {
  *   such socket, -ECONNREFUSED nobody listens, -EPROTONOSUPPORT versions, -EBUSY too many sessions,
  *   -ETIMEDOUT no answer, -ENOTSUP memory cannot be shared (the text names the EAL option that is
  *   missing), -E2BIG more files of external memory than vhost-user takes, -EPROTO no apir back-end,
- *   -ECONNRESET or -ENODEV it closed the connection, -ENOMEM, -ENOSPC too many devices.
+ *   -ECONNRESET or -ENODEV it closed the connection, -ENOMEM, -ENOSPC too many devices. On PCI also:
+ *   -ENODEV no apir device, or not usable (the text says what has it), -EBUSY open already, -EPROTO it lacks a
+ *   feature.
  */
 __rte_experimental int rte_apir_open(const struct rte_apir_conf *conf, uint16_t *dev_id);
 

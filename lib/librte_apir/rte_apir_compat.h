@@ -91,4 +91,14 @@ typedef pthread_t apir_ctrl_thread;
 #define APIR_IPV6(bytes) ((const uint8_t *)(bytes))
 #endif
 
+/*
+ * Where an mbuf keeps the physical address of its data. A DPDK that was built without it has no
+ * physical addresses at all (RTE_IOVA_IN_MBUF, in 22.11 RTE_IOVA_AS_PA), and no device on PCI.
+ */
+#if (defined(RTE_IOVA_IN_MBUF) && RTE_IOVA_IN_MBUF) || (defined(RTE_IOVA_AS_PA) && RTE_IOVA_AS_PA)
+#define APIR_MBUF_IOVA_FIELD offsetof(struct rte_mbuf, buf_iova)
+#else
+#define APIR_MBUF_IOVA_FIELD offsetof(struct rte_mbuf, buf_addr)
+#endif
+
 #endif /* RTE_APIR_COMPAT_H */

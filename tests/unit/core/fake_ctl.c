@@ -34,7 +34,12 @@ ctl_alive(struct apir_transport *t)
 }
 
 static const struct apir_transport_ops ctl_ops = {
-	.name = "fake", .kick = ctl_kick, .call_fd = ctl_call_fd, .alive = ctl_alive};
+	.name = "fake",
+	.silent = "nobody is there",
+	.kick = ctl_kick,
+	.call_fd = ctl_call_fd,
+	.alive = ctl_alive,
+};
 
 static void
 serve_one(struct fake_ctl *d, unsigned int head)

@@ -85,10 +85,6 @@ test_open_fails(void **state)
 	conf.nb_queue_pairs = 65;
 	assert_open_fails(&conf, -EINVAL, "nb_queue_pairs");
 	assert_int_equal(rte_apir_open(NULL, NULL), -EINVAL);
-	/* more than EAL has */
-	conf = (struct rte_apir_conf){
-		.path = sock, .nb_queue_pairs = 64, .nb_bursts = 1024, .max_burst = 1022};
-	assert_open_fails(&conf, -ENOMEM, "memory");
 }
 
 static void

@@ -159,6 +159,17 @@ test_queues_refused(void **state)
 	must_fail(((struct rte_apir_conf){.nb_queue_pairs = 3}), EINVAL, "nb_queue_pairs is 3");
 }
 
+/* More than EAL has. */
+static void
+test_no_memory(void **state)
+{
+	(void)state;
+	fake_session_start(&s);
+	must_fail(((struct rte_apir_conf){
+			  .nb_queue_pairs = 64, .nb_bursts = 1024, .max_burst = 1022}),
+		  ENOMEM, "memory");
+}
+
 static void
 test_nothing_allowed(void **state)
 {
@@ -184,7 +195,7 @@ test_no_hello(void **state)
 	(void)state;
 	s.mute = true;
 	fake_session_start(&s);
-	must_fail(((struct rte_apir_conf){.timeout_ms = SHORT_MS}), ETIMEDOUT, "control queue");
+	must_fail(((struct rte_apir_conf){.timeout_ms = SHORT_MS}), ETIMEDOUT, "HELLO");
 }
 
 static void
@@ -212,7 +223,7 @@ test_hangs_at_open(void **state)
 	s.be.fault = FAULT_SILENT;
 	s.be.fault_at = VU_GET_VRING_BASE;
 	fake_session_start(&s);
-	must_fail(((struct rte_apir_conf){.timeout_ms = SHORT_MS}), ETIMEDOUT, "control queue");
+	must_fail(((struct rte_apir_conf){.timeout_ms = SHORT_MS}), ETIMEDOUT, "HELLO");
 	assert_true(allocs() > allocs_before);
 	must_fail(((struct rte_apir_conf){.nb_bursts = 3}), EINVAL, "nb_bursts");
 	assert_true(allocs() > allocs_before);
@@ -339,10 +350,11 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_open),		T(test_limits),		  T(test_limits_refused),
-		T(test_queues_refused), T(test_nothing_allowed),  T(test_version),
-		T(test_no_hello),	T(test_memory_refused),	  T(test_hangs_at_open),
-		T(test_hangup),		T(test_callback_cleared), T(test_odd_answers),
+		T(test_open),		T(test_limits),	   T(test_limits_refused),
+		T(test_queues_refused), T(test_no_memory), T(test_nothing_allowed),
+		T(test_version),	T(test_no_hello),  T(test_memory_refused),
+		T(test_hangs_at_open),	T(test_hangup),	   T(test_callback_cleared),
+		T(test_odd_answers),
 	};
 
 	return cmocka_run_group_tests(tests, env_start, env_stop);
