@@ -60,7 +60,7 @@ close_device(const struct apir_port *port)
 	APIR_PORT_LOG(port, ERR,
 		      "close: %s hangs and holds packets of this process: they are freed once it "
 		      "lets go or ends",
-		      port->args.path);
+		      port->where);
 	/* No more devices than the library can have: there is room for each. */
 	pthread_mutex_lock(&left_behind.lock);
 	left_behind.dev_ids[left_behind.nb++] = port->dev_id;
@@ -260,8 +260,10 @@ open_with(struct apir_port *port, uint16_t nb_queues, int socket_id)
 	const struct apir_args *args = &port->args;
 	const struct rte_apir_conf conf = {
 		.path = args->path,
+		.pci = args->pci,
 		.name = port->name,
 		.nb_queue_pairs = nb_queues,
+		.fewer_queue_pairs = args->queues == 0,
 		.nb_bursts = args->nb_bursts,
 		.max_burst = args->burst,
 		/* a packet may have 64 segments; a burst not given holds more */
@@ -277,15 +279,34 @@ open_with(struct apir_port *port, uint16_t nb_queues, int socket_id)
 		late = rte_get_timer_cycles() >= until;
 		if (late || apir_link_worth_a_try(port)) {
 			ret = rte_apir_open(&conf, &port->dev_id);
-			if ((ret != -ENOENT && ret != -ECONNREFUSED) || late)
+			/* on PCI the silence of the device is all there is to see of a missing back-end */
+			if ((ret != -ENOENT && ret != -ECONNREFUSED &&
+			     (ret != -ETIMEDOUT || args->path != NULL)) ||
+			    late)
 				return ret;
 		}
 		if (!told)
-			APIR_PORT_LOG(port, NOTICE, "waiting for %s, up to %u ms", args->path,
+			APIR_PORT_LOG(port, NOTICE, "waiting for %s, up to %u ms", port->where,
 				      args->wait_ms);
 		told = true;
 		rte_delay_us_sleep(WAIT_POLL_US);
 	}
+}
+
+/* What the library says, behind the argument that led there. */
+static void
+log_library_error(const struct apir_port *port)
+{
+	const struct apir_args *a = &port->args;
+
+	APIR_PORT_LOG(port, ERR, "%s%s%s%s",
+		      a->path != NULL  ? "path="
+		      : a->pci != NULL ? "pci="
+				       : "",
+		      a->path != NULL  ? a->path
+		      : a->pci != NULL ? a->pci
+				       : "",
+		      a->path != NULL || a->pci != NULL ? ": " : "", rte_apir_last_error());
 }
 
 static int
@@ -298,12 +319,12 @@ open_device(struct apir_port *port, int socket_id)
 	/* What nobody asked for need not be had in full. */
 	while ((ret == -EINVAL || ret == -E2BIG) && port->args.queues == 0 && nb > 1) {
 		APIR_PORT_LOG(port, NOTICE, "%u queues are too many for %s, trying %u", nb,
-			      port->args.path, nb / 2);
+			      port->where, nb / 2);
 		nb /= 2;
 		ret = open_with(port, nb, socket_id);
 	}
 	if (ret != 0)
-		APIR_PORT_LOG(port, ERR, "path=%s: %s", port->args.path, rte_apir_last_error());
+		log_library_error(port);
 	return ret;
 }
 
@@ -369,6 +390,11 @@ set_up_port(struct apir_port *port, const char *devargs, int socket_id)
 		APIR_PORT_LOG(port, ERR, "%s", err);
 		return ret;
 	}
+	strlcpy(port->where,
+		port->args.path != NULL	 ? port->args.path
+		: port->args.pci != NULL ? port->args.pci
+					 : RTE_APIR_DEFAULT_PATH,
+		sizeof(port->where));
 	ret = apir_kernel_load(port);
 	if (ret != 0)
 		goto free_port;
@@ -377,9 +403,10 @@ set_up_port(struct apir_port *port, const char *devargs, int socket_id)
 		goto free_port;
 	ret = rte_apir_info_get(port->dev_id, &port->info);
 	if (ret != 0) {
-		APIR_PORT_LOG(port, ERR, "path=%s: %s", port->args.path, rte_apir_last_error());
+		log_library_error(port);
 		goto close_device;
 	}
+	strlcpy(port->where, port->info.address, sizeof(port->where));
 	ret = register_dynfield(port);
 	if (ret == 0)
 		ret = apir_kernel_build(port, &port->pipeline);
@@ -433,7 +460,7 @@ apir_probe(struct rte_vdev_device *vdev)
 	apir_link_init(port);
 	apir_link_watch(port);
 	APIR_PORT_LOG(port, INFO, "%s: %s on %s, %s, zero_copy %s, %u queues, kernel %s",
-		      port->args.path, port->info.device, port->info.platform, port->info.executor,
+		      port->where, port->info.device, port->info.platform, port->info.executor,
 		      port->info.zero_copy ? "yes" : "no", port->max_queues,
 		      port->args.kernel == NULL ? "none (loopback)" : port->args.kernel);
 	rte_eth_dev_probing_finish(dev);

@@ -136,7 +136,8 @@ struct apir_port {
 	uint16_t dev_id;
 	uint16_t max_queues;
 	struct apir_args args;
-	char *source; /**< of the kernel; kept for the next back-end */
+	char where[108]; /**< socket or PCI address, for messages */
+	char *source;	 /**< of the kernel; kept for the next back-end */
 	size_t source_len;
 	struct rte_apir_info info;
 	int verdict_offset;
@@ -204,7 +205,7 @@ int apir_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *na
 /* net_apir_link.c */
 /**
  * False while nothing can listen at path=: no socket is there, or the one that refused a moment
- * ago.
+ * ago. True on PCI, where nothing tells.
  */
 bool apir_link_worth_a_try(struct apir_port *port);
 void apir_link_init(struct apir_port *port);

@@ -142,6 +142,16 @@ parse_path(struct parser *p, char *value)
 }
 
 static int
+parse_pci(struct parser *p, char *value)
+{
+	/* the library reads it: see rte_apir_conf.pci */
+	if (value[0] == '\0')
+		return fail(p,
+			    "pci=: must be the PCI address of an apir device, like 0000:00:05.0");
+	return set_string(p, &p->args->pci, value);
+}
+
+static int
 parse_kernel(struct parser *p, char *value)
 {
 	if (value[0] == '\0')
@@ -361,9 +371,10 @@ static const struct {
 	int (*parse)(struct parser *p, char *value);
 	bool of_kernel; /* means nothing without kernel= */
 } text_keys[] = {
-	{"path", parse_path, false},	{"kernel", parse_kernel, false},
-	{"entry", parse_entry, true},	{"args", parse_args, true},
-	{"launch", parse_launch, true}, {"options", parse_options, true},
+	{"path", parse_path, false},	  {"pci", parse_pci, false},
+	{"kernel", parse_kernel, false},  {"entry", parse_entry, true},
+	{"args", parse_args, true},	  {"launch", parse_launch, true},
+	{"options", parse_options, true},
 };
 
 #define NB_KEYS (RTE_DIM(text_keys) + RTE_DIM(num_keys))
@@ -512,8 +523,9 @@ apir_args_parse(const char *devargs, struct apir_args *args, char *err, size_t e
 	}
 	if (ret == 0)
 		ret = check_stages(&p, seen);
-	if (ret == 0 && args->path == NULL)
-		ret = set_string(&p, &args->path, RTE_APIR_DEFAULT_PATH);
+	if (ret == 0 && args->path != NULL && args->pci != NULL)
+		ret = fail(&p, "path=%s,pci=%s: a port has one or the other", args->path,
+			   args->pci);
 	free(copy);
 	if (ret != 0)
 		apir_args_free(args);
@@ -538,6 +550,7 @@ apir_args_free(struct apir_args *args)
 		free(stage->entry);
 	}
 	free(args->path);
+	free(args->pci);
 	free(args->kernel);
 	free(args->options);
 	memset(args, 0, sizeof(*args));

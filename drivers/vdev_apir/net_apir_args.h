@@ -51,7 +51,8 @@ struct apir_arg_stage {
 };
 
 struct apir_args {
-	char *path;
+	char *path;   /**< of a socket; NULL: not given */
+	char *pci;    /**< address; NULL: not given. With neither: see rte_apir_conf */
 	char *kernel; /**< file of OpenCL C; NULL: loopback */
 	char *options;
 	unsigned int nb_stages;
@@ -69,7 +70,8 @@ struct apir_args {
 
 /** What --vdev=help and DPDK's pmdinfo show. */
 #define APIR_ARGS_HELP                                                                             \
-	"path=<socket> kernel=<file.cl> entry=<name>[+<name>...] args=[<type>:<value>,...;...] "   \
+	"path=<socket>|pci=<address> kernel=<file.cl> entry=<name>[+<name>...] "                   \
+	"args=[<type>:<value>,...;...] "                                                           \
 	"launch=item|group[:<n>][+...] options=<compiler options> queues=<1..64> burst=<1..1022> " \
 	"nb_bursts=<1..1024> timeout_us=<0..4294967295> wait_ms=<0..3600000> "                     \
 	"reconnect_ms=<10..60000>"

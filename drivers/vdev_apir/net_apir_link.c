@@ -25,8 +25,11 @@ apir_link_worth_a_try(struct apir_port *port)
 	const uint64_t now = rte_get_timer_cycles();
 	struct stat st;
 
-	if (stat(port->args.path, &st) != 0)
-		return false;
+	if (port->args.pci != NULL || strcmp(port->info.transport, "virtio-pci") == 0)
+		return true;
+	/* nothing was named: the library looks for a device on PCI too, once */
+	if (stat(port->where, &st) != 0)
+		return port->args.path == NULL && port->tried_at == 0 && (port->tried_at = now);
 	/* A back-end that was killed leaves its socket; the next one makes a new file. */
 	if (st.st_ino == port->tried_inode && now - port->tried_at < rte_get_timer_hz())
 		return false;
@@ -253,7 +256,7 @@ on_lost(uint16_t dev_id __rte_unused, void *arg)
 
 	pthread_mutex_lock(&port->lock);
 	APIR_PORT_LOG(port, WARNING, "%s: the back-end is gone, connecting again every %u ms",
-		      port->args.path, port->args.reconnect_ms);
+		      port->where, port->args.reconnect_ms);
 	apir_ctr_add(&port->lost, 1);
 	/*
 	 * Unless the thread, awake for another reason, was faster than this call and has connected

@@ -245,7 +245,7 @@ watch_device(struct app *app, double t)
 		return;
 	if (!c->lost) {
 		c->lost = true;
-		complain("apird at %s is gone; waiting for it", app->opt.path);
+		complain("apird at %s is gone; waiting for it", app->gpu.info.address);
 	}
 	if (c->current != NULL && retire(app))
 		publish(app, NULL);
@@ -282,8 +282,8 @@ watch_traffic(struct app *app, double t)
 		c->stall_told = false;
 	} else if (!c->stall_told && t - c->last_progress >= STALL_SECONDS) {
 		c->stall_told = true;
-		complain("apird at %s does not answer: %" PRIu64 " packets wait", app->opt.path,
-			 sum.rx - sum.tx - sum.dropped);
+		complain("apird at %s does not answer: %" PRIu64 " packets wait",
+			 app->gpu.info.address, sum.rx - sum.tx - sum.dropped);
 	}
 	if (sum.rx != c->last_rx || !all_done || c->lost) {
 		c->last_rx = sum.rx;
@@ -320,7 +320,7 @@ control_run(struct app *app)
 	}
 	c->info.seconds = now() - c->start;
 	if (c->lost && !c->failed) {
-		complain("ended without a device: apird at %s is gone", app->opt.path);
+		complain("ended without a device: apird at %s is gone", app->gpu.info.address);
 		c->failed = true;
 	}
 	atomic_store_explicit(&app->stop, true, memory_order_release);

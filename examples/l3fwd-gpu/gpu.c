@@ -87,6 +87,7 @@ gpu_open(struct gpu *gpu, const struct options *opt, uint16_t nb_queue_pairs, ch
 {
 	struct rte_apir_conf conf = {
 		.path = opt->path,
+		.pci = opt->pci,
 		.name = "l3fwd-gpu",
 		.nb_queue_pairs = nb_queue_pairs,
 		.nb_bursts = opt->in_flight,

@@ -21,6 +21,7 @@ enum {
 	OPT_RULE6,
 	OPT_ETH_DEST,
 	OPT_PATH,
+	OPT_PCI,
 	OPT_KERNEL,
 	OPT_CPU,
 	OPT_VERIFY,
@@ -42,6 +43,7 @@ static const struct option longs[] = {
 	{"rule_ipv6", required_argument, NULL, OPT_RULE6},
 	{"eth-dest", required_argument, NULL, OPT_ETH_DEST},
 	{"path", required_argument, NULL, OPT_PATH},
+	{"pci", required_argument, NULL, OPT_PCI},
 	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"cpu", no_argument, NULL, OPT_CPU},
 	{"verify", no_argument, NULL, OPT_VERIFY},
@@ -84,7 +86,10 @@ usage(void)
 	       "  --rx-queue-size=N    descriptors of an rx queue, 1..65535 (default: 1024)\n"
 	       "  --tx-queue-size=N    descriptors of a tx queue, 1..65535 (default: 1024)\n"
 	       "Device:\n"
-	       "  --path=SOCKET        socket of apird (default: " RTE_APIR_DEFAULT_PATH ")\n"
+	       "  --path=SOCKET        socket of apird (default: in a virtual machine its only "
+	       "apir "
+	       "device, else " RTE_APIR_DEFAULT_PATH ")\n"
+	       "  --pci=ADDRESS        apir device of a virtual machine, such as 0000:00:05.0\n"
 	       "  --kernel=FILE        kernel source (default: l3fwd.cl beside the program, then "
 	       "the installed one)\n"
 	       "  --burst=N            most packets of a burst, 1..1022 (default: 256)\n"
@@ -220,7 +225,6 @@ set_defaults(struct options *opt)
 	unsigned int i;
 
 	memset(opt, 0, sizeof(*opt));
-	opt->path = RTE_APIR_DEFAULT_PATH;
 	opt->burst = 256;
 	opt->in_flight = 32;
 	opt->rx_descs = opt->tx_descs = 1024;
@@ -254,6 +258,9 @@ parse_one(struct options *opt, int c, char *arg)
 		return parse_eth_dest(arg, opt);
 	case OPT_PATH:
 		opt->path = arg;
+		return 0;
+	case OPT_PCI:
+		opt->pci = arg;
 		return 0;
 	case OPT_KERNEL:
 		opt->kernel = arg;
@@ -315,6 +322,9 @@ options_parse(struct options *opt, int argc, char **argv)
 		return bad("'%s' is not understood", argv[optind]);
 	if (opt->rule4 == NULL && opt->rule6 == NULL)
 		return bad("no routes: give --rule_ipv4=FILE, --rule_ipv6=FILE or both");
+	if (opt->path != NULL && opt->pci != NULL)
+		return bad("--path=%s and --pci=%s: the device has one or the other", opt->path,
+			   opt->pci);
 	if (opt->cpu && opt->verify)
 		return bad(
 			"--verify compares a device with the CPU, and --cpu is without a device");

@@ -25,7 +25,8 @@ struct options {
 	struct rx_queue rx[MAX_RX_QUEUES];
 	unsigned int nb_rx; /* 0: queue 0 of each port, on the main lcore */
 	const char *rule4, *rule6;
-	const char *path;   /* apird's socket */
+	const char *path;   /* apird's socket; NULL: not given */
+	const char *pci;    /* address of the device; NULL: not given */
 	const char *kernel; /* NULL: the installed one */
 	const char *json;   /* where the summary goes; NULL: nowhere */
 	struct rte_ether_addr eth_dest[MAX_PORTS];

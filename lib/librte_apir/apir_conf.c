@@ -101,6 +101,7 @@ apir_conf_check(const struct rte_apir_conf *conf, struct apir_conf *out)
 		return -EINVAL;
 
 	out->nb_queue_pairs = c.nb_queue_pairs;
+	out->fewer_queue_pairs = c.fewer_queue_pairs;
 	out->nb_bursts = c.nb_bursts;
 	out->max_burst = c.max_burst;
 	out->max_segs = c.max_segs;

@@ -158,7 +158,7 @@ apir_link_choose(struct apir_dev *dev)
 
 /* Defaults give way to what the device's rings hold; what was asked for is checked when the queues are set up. */
 static void
-adapt(struct apir_conf *c, const struct apir_transport_limits *l)
+adapt(struct apir_conf *c, const struct apir_transport_limits *l, bool queues_exist)
 {
 	const uint16_t segs = (uint16_t)(l->queue_size - 2);
 
@@ -166,6 +166,8 @@ adapt(struct apir_conf *c, const struct apir_transport_limits *l)
 		c->max_segs = RTE_MIN(c->max_segs, segs);
 	if (!c->max_burst_set)
 		c->max_burst = RTE_MIN(c->max_burst, c->max_segs);
+	if (c->fewer_queue_pairs && !queues_exist)
+		c->nb_queue_pairs = RTE_MIN(c->nb_queue_pairs, l->nb_data_queues);
 }
 
 int
@@ -188,7 +190,7 @@ apir_link_open(struct apir_dev *dev)
 		return apir_err_core(ret, "cannot connect to %s: %s", c->path, strerror(-ret));
 	}
 	dev->t->ops->limits(dev->t, &limits);
-	adapt(c, &limits);
+	adapt(c, &limits, dev->ctl_vq != NULL);
 	return 0;
 }
 

@@ -211,6 +211,7 @@ struct apir_conf {
 	char name[APIR_NAME_LEN];
 	uint16_t nb_queue_pairs, nb_bursts, max_burst, max_segs;
 	bool max_burst_set, max_segs_set; /**< asked for by the caller: not to be lowered */
+	bool fewer_queue_pairs;
 	int socket_id;
 	uint32_t timeout_ms, build_timeout_ms;
 };

@@ -82,6 +82,7 @@ struct rte_apir_conf {
 	const char *pci;
 	const char *name;	 /**< who we are, for apird's log; default "librte_apir" */
 	uint16_t nb_queue_pairs; /**< 1..64; default 1 */
+	bool fewer_queue_pairs;	 /**< take as many as the device has, if those are fewer */
 	/** bursts in flight of a queue pair: power of two, 1..1024; default 32 */
 	uint16_t nb_bursts;
 	uint16_t max_burst;  /**< packets of a burst: 1..1022; default 256 */

@@ -462,7 +462,7 @@ class BadInput(Case):
                 ("wait_ms=-1", "net_apir0: wait_ms=-1: must be a number from 0 to 3600000"),
                 ("reconnect_ms=9", "net_apir0: reconnect_ms=9: must be a number from 10 to 60000"),
                 ("path=", "net_apir0: path=: must be the name of a Unix socket"),
-                ("kernal=x.cl", "net_apir0: unknown argument 'kernal'; known are: path, kernel, entry,"),
+                ("kernal=x.cl", "net_apir0: unknown argument 'kernal'; known are: path, pci, kernel, entry,"),
                 ("entry=f", "net_apir0: entry=: needs kernel="),
                 ("kernel=x.cl,args=[u32:x]", "net_apir0: args=u32:x: must be a number from 0 to 4294967295"),
                 ("kernel=x.cl,launch=block", "net_apir0: launch=block: must be item or group"),

@@ -56,7 +56,8 @@ test_defaults(void **st)
 	assert_int_equal(parse("--rule_ipv4=a", stderr), 0);
 	assert_string_equal(opt.rule4, "a");
 	assert_null(opt.rule6);
-	assert_string_equal(opt.path, RTE_APIR_DEFAULT_PATH);
+	assert_null(opt.path);
+	assert_null(opt.pci);
 	assert_int_equal(opt.port_mask, 0);
 	assert_int_equal(opt.nb_rx, 0);
 	assert_int_equal(opt.burst, 256);
@@ -163,12 +164,13 @@ test_mistakes(void **st)
 static void
 test_help(void **st)
 {
-	static const char *const names[] = {
-		"--help",	   "--config",	     "--rule_ipv4",   "--rule_ipv6",
-		"--eth-dest",	   "--path",	     "--kernel",      "--cpu",
-		"--verify",	   "--burst",	     "--in-flight",   "--rx-queue-size",
-		"--tx-queue-size", "--max-pkt-len",  "--promiscuous", "--stats-period",
-		"--count",	   "--exit-on-idle", "--json",	      "-p PORTMASK"};
+	static const char *const names[] = {"--help",	       "--config",	  "--rule_ipv4",
+					    "--rule_ipv6",     "--eth-dest",	  "--path",
+					    "--pci",	       "--kernel",	  "--cpu",
+					    "--verify",	       "--burst",	  "--in-flight",
+					    "--rx-queue-size", "--tx-queue-size", "--max-pkt-len",
+					    "--promiscuous",   "--stats-period",  "--count",
+					    "--exit-on-idle",  "--json",	  "-p PORTMASK"};
 	size_t i;
 
 	(void)st;

@@ -118,7 +118,10 @@ rte_apir_open(const struct rte_apir_conf *conf, uint16_t *dev_id)
 	if (conf->nb_queue_pairs > fake_most_queues)
 		return fails(-EINVAL, "too many queues");
 	fake_conf = *conf;
-	snprintf(path_copy, sizeof(path_copy), "%s", conf->path);
+	snprintf(path_copy, sizeof(path_copy), "%s",
+		 conf->path != NULL  ? conf->path
+		 : conf->pci != NULL ? conf->pci
+				     : RTE_APIR_DEFAULT_PATH);
 	fake_conf.path = path_copy;
 	if (fake_conf.nb_bursts == 0)
 		fake_conf.nb_bursts = 32;
@@ -209,6 +212,8 @@ rte_apir_info_get(uint16_t dev_id __rte_unused, struct rte_apir_info *info)
 	strcpy(info->platform, "fake platform");
 	strcpy(info->device, "fake device");
 	strcpy(info->executor, "opencl");
+	strcpy(info->transport, fake_conf.pci != NULL ? "virtio-pci" : "vhost-user");
+	strcpy(info->address, fake_conf.path);
 	info->zero_copy = true;
 	info->max_work_group = 1024;
 	info->nb_queue_pairs = fake_conf.nb_queue_pairs;

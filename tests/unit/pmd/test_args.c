@@ -52,7 +52,8 @@ test_defaults(void **state)
 	(void)state;
 	for (i = 0; i < RTE_DIM(none); i++) {
 		good(none[i]);
-		assert_string_equal(args.path, RTE_APIR_DEFAULT_PATH);
+		assert_null(args.path);
+		assert_null(args.pci);
 		assert_null(args.kernel);
 		assert_null(args.options);
 		assert_int_equal(args.nb_stages, 0);
@@ -160,7 +161,7 @@ static void
 test_keys(void **state)
 {
 	(void)state;
-	bad("kernal=/x.cl", "kernal", "known are: path, kernel, entry, args, launch, options",
+	bad("kernal=/x.cl", "kernal", "known are: path, pci, kernel, entry, args, launch, options",
 	    "queues, burst, nb_bursts, timeout_us, wait_ms, reconnect_ms");
 	bad("path=/a,mac=00:11:22:33:44:55", "'mac'", "known are", "path");
 	bad("=5", "''", "known are", "path");
@@ -178,6 +179,8 @@ test_strings(void **state)
 
 	(void)state;
 	bad("path=", "path=", "Unix socket", "1 to 107");
+	bad("pci=", "pci=", "PCI address", "0000:00:05.0");
+	bad("path=/a,pci=00:05.0", "path=/a", "pci=00:05.0", "one or the other");
 	memset(text, 'a', sizeof(text));
 	memcpy(text, "path=", 5);
 	text[5 + 108] = '\0';
@@ -372,8 +375,9 @@ static void
 test_help_has_every_key(void **state)
 {
 	static const char *const keys[] = {
-		"path=",   "kernel=", "entry=",	    "args=",	   "launch=",  "options=",
-		"queues=", "burst=",  "nb_bursts=", "timeout_us=", "wait_ms=", "reconnect_ms=",
+		"path=",       "pci=",	   "kernel=",	    "entry=", "args=",
+		"launch=",     "options=", "queues=",	    "burst=", "nb_bursts=",
+		"timeout_us=", "wait_ms=", "reconnect_ms=",
 	};
 	unsigned int i;
 
