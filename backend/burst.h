@@ -57,6 +57,7 @@ struct dataq {
 	uint16_t unnotified;  /**< completions of this batch so far */
 	uint16_t first, next; /**< bursts in flight, modulo 2^16: slots of fifo */
 	struct burst_stats stats;
+	bool announced;		     /**< in HELLO: the poller's own */
 	unsigned int session, index; /**< for messages */
 	struct log_limit *limit;     /**< of its guest's messages */
 	uint64_t wd_bursts;	     /**< the watchdog's own: completions last seen, */

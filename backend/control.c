@@ -54,7 +54,7 @@ control_answer(struct session *s, const uint8_t *in, size_t in_len, uint8_t *out
 		st = APIR_S_MALFORMED;
 	} else if (req.type == APIR_CTL_HELLO) {
 		st = answer_hello(s, in, req.len, out, room, &rsp.len);
-	} else if (!s->admitted) {
+	} else if (!s->said) {
 		st = APIR_S_NOTREADY;
 	} else if (req.type == APIR_CTL_RPC) {
 		rsp.len = (uint32_t)rpc_answer(s, in, req.len, out, room);
@@ -190,9 +190,27 @@ serve(struct session *s, int head, const struct vring_chain *chain, ssize_t in_l
 static int
 watch(const struct control *c, int op, int fd)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
 	return epoll_ctl(c->ep_fd, op, fd, &ev) == 0 ? 0 : -errno;
+}
+
+/*
+ * A guest that rings and rings, but nothing is there: its memory is its own. The first time it is
+ * QEMU, which rings every ring it hands over. Under lock.
+ */
+static void
+rang_for_nothing(struct session *s)
+{
+	struct control *c = &s->ctl;
+
+	if (c->vr.last_avail != 0 || c->vr.broken || ++c->empty_kicks != 2)
+		return;
+	log_limited(&s->be->limit, LOG_WARNING,
+		    "session %u: the guest notifies the control queue, but there is no request in "
+		    "it: if the guest waits, its memory is not shared: QEMU needs share=on (for "
+		    "memory-backend-file it is off by default)",
+		    s->id);
 }
 
 static void *
@@ -201,6 +219,7 @@ control_main(void *arg)
 	struct session *s = arg;
 	struct control *c = &s->ctl;
 	struct vring_chain chain;
+	bool kicked = false;
 
 	pthread_setname_np(pthread_self(), "apird-control");
 	for (;;) {
@@ -216,11 +235,17 @@ control_main(void *arg)
 			break;
 		}
 		c->my_epoch = c->epoch;
+		if (c->anew)
+			s->said = false;
+		c->anew = false;
 		head = take(s, &chain, &in_len);
 		if (head < 0 && !c->vr.broken) {
 			vring_want_kick(&c->vr);
 			head = take(s, &chain, &in_len);
 		}
+		if (head < 0 && kicked)
+			rang_for_nothing(s);
+		kicked = false;
 		if (head < 0 && c->vr.broken && !c->broken_told) {
 			c->broken_told = true;
 			log_limited(&s->be->limit, LOG_ERR,
@@ -236,7 +261,8 @@ control_main(void *arg)
 		if (head >= 0)
 			serve(s, head, &chain, in_len);
 		else
-			epoll_wait(c->ep_fd, &ev, 1, timeout_ms);
+			kicked = epoll_wait(c->ep_fd, &ev, 1, timeout_ms) == 1 &&
+				 ev.data.fd != c->wake_fd;
 	}
 	session_free(s);
 	return NULL;
@@ -310,7 +336,7 @@ control_quit(struct session *s)
 }
 
 int
-control_attach(struct session *s, const struct vring_dev *vr, int kick_fd)
+control_attach(struct session *s, const struct vring_dev *vr, int kick_fd, bool anew)
 {
 	struct control *c = &s->ctl;
 	int ret;
@@ -323,7 +349,9 @@ control_attach(struct session *s, const struct vring_dev *vr, int kick_fd)
 	pthread_mutex_lock(&c->lock);
 	c->vr = *vr;
 	c->kick_fd = kick_fd;
+	c->anew |= anew;
 	c->broken_told = false;
+	c->empty_kicks = 0;
 	c->attached = true;
 	wake(c);
 	pthread_mutex_unlock(&c->lock);

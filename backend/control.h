@@ -30,7 +30,9 @@ struct control {
 	bool attached;	    /**< the ring is served, and guest memory is there */
 	bool quit;	    /**< the connection is gone */
 	unsigned int epoch; /**< the ring was set up anew: requests taken before are nobody's */
+	bool anew;	    /**< by a driver that has said no HELLO yet */
 	bool broken_told;   /**< the log has it that the guest broke the ring */
+	unsigned int empty_kicks; /**< that brought no request, on a ring that never had one */
 	int kick_fd;
 	/* of the thread */
 	int ep_fd, wake_fd;
@@ -45,8 +47,8 @@ void control_release(struct control *c);
 /** Tell the thread to clean the session up and free it. Does not wait. */
 void control_quit(struct session *s);
 
-/** Serve the ring. Returns 0 or a negative errno. */
-int control_attach(struct session *s, const struct vring_dev *vr, int kick_fd);
+/** Serve the ring; anew: for a driver that begins anew. Returns 0 or a negative errno. */
+int control_attach(struct session *s, const struct vring_dev *vr, int kick_fd, bool anew);
 /**
  * Let go of the ring. On return the thread touches neither it nor guest memory. restart: requests
  * not answered yet are void. Returns whether it was attached, and in *vr where the ring stands.

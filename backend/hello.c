@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "hello.h"
@@ -17,6 +18,8 @@
 
 /* Most time that a session being taken down is waited for. */
 #define ENDING_MS 500
+/* And that rings being set up are. */
+#define QUEUES_MS 300
 
 static enum apir_status __attribute__((format(printf, 3, 4)))
 refuse(struct apir_hello_rsp *rsp, enum apir_status status, const char *fmt, ...)
@@ -29,14 +32,29 @@ refuse(struct apir_hello_rsp *rsp, enum apir_status status, const char *fmt, ...
 	return status;
 }
 
+/*
+ * HELLO comes through memory and may overtake the last messages of the rings' set-up, which come
+ * through QEMU: they are waited for.
+ */
+static bool
+queues_there(const struct session *s, unsigned int nb)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+
+	for (unsigned int waited = 0; session_data_queues(s) < nb; waited++) {
+		if (waited == QUEUES_MS)
+			return false;
+		nanosleep(&ms, NULL);
+	}
+	return true;
+}
+
 static enum apir_status
 check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
 {
-	const unsigned int there = session_data_queues(s);
-
 	if (memchr(req->driver_name, '\0', sizeof(req->driver_name)) == NULL)
 		return refuse(rsp, APIR_S_MALFORMED, "the driver's name has no end");
-	if (s->admitted && s->hello_epoch == s->ctl.my_epoch)
+	if (s->said)
 		return refuse(rsp, APIR_S_INVAL, "HELLO has been said in this session");
 	if (req->version_min > req->version_max)
 		return refuse(rsp, APIR_S_INVAL,
@@ -58,10 +76,10 @@ check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp
 			      req->nb_data_queues, s->be->max_queues,
 			      req->nb_data_queues < APIR_MAX_DATA_QUEUES ? req->nb_data_queues
 									 : APIR_MAX_DATA_QUEUES);
-	if (req->nb_data_queues == 0 || req->nb_data_queues > there)
+	if (req->nb_data_queues == 0 || !queues_there(s, req->nb_data_queues))
 		return refuse(rsp, APIR_S_INVAL,
 			      "%u data queues named in HELLO, but %u are set up and enabled",
-			      req->nb_data_queues, there);
+			      req->nb_data_queues, session_data_queues(s));
 	if (req->max_pkts == 0)
 		return refuse(rsp, APIR_S_INVAL, "bursts of 0 packets: 1 to %u are possible",
 			      APIR_MAX_PKTS);
@@ -106,8 +124,6 @@ make_queues(struct session *s, const struct apir_hello_req *req, struct apir_hel
 		control_mem_end(s);
 	}
 	for (unsigned int i = 0; i < req->nb_data_queues; i++) {
-		struct dataq *q = atomic_load(&s->q[i]);
-
 		if (s->xq[i] == NULL) {
 			pthread_mutex_lock(&be->exec_lock);
 			pthread_mutex_lock(&be->mem_lock);
@@ -117,12 +133,42 @@ make_queues(struct session *s, const struct apir_hello_req *req, struct apir_hel
 		}
 		if (s->xq[i] == NULL)
 			return refuse(rsp, APIR_S_NOMEM, "data queue %u: %.200s", i, err.text);
+	}
+	return APIR_S_OK;
+}
+
+/*
+ * From here on these queues are polled and served; those above are answered NOTREADY, and looked at
+ * only when they are kicked.
+ */
+static enum apir_status
+open_queues(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
+{
+	struct dataq *queues[APIR_MAX_DATA_QUEUES];
+	enum apir_status st = APIR_S_OK;
+
+	for (unsigned int i = 0; i < req->nb_data_queues; i++) {
+		queues[i] = atomic_load(&s->q[i]);
+		/* So that no burst waits for a page of it. */
+		madvise(queues[i], sizeof(*queues[i]), MADV_POPULATE_WRITE);
+	}
+	/* Under the lock, so that a driver that begins anew meanwhile finds them closed. */
+	if (!control_mem_begin(s))
+		return refuse(rsp, APIR_S_NOTREADY, "the driver has begun anew");
+	if (poll_announce(s->be->poll, queues, req->nb_data_queues, true) != 0)
+		st = refuse(rsp, APIR_S_NOMEM, "no memory to poll %u data queues",
+			    req->nb_data_queues);
+	for (unsigned int i = 0; i < req->nb_data_queues && st == APIR_S_OK; i++) {
+		struct dataq *q = queues[i];
+
 		q->max_pkts = APIR_MAX_PKTS;
 		q->loopback = (rsp->features & APIR_F_LOOPBACK) != 0;
 		q->multi_seg = (rsp->features & APIR_F_MULTI_SEG) != 0;
 		atomic_store_explicit(&q->xq, s->xq[i], memory_order_release);
 	}
-	return APIR_S_OK;
+	s->said = st == APIR_S_OK;
+	control_mem_end(s);
+	return st;
 }
 
 enum apir_status
@@ -149,10 +195,11 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 		 */
 		session_reset(s);
 		memcpy(s->driver_name, req->driver_name, sizeof(s->driver_name));
-		s->hello_epoch = s->ctl.my_epoch;
 		rsp->version = req->version_max < APIR_VERSION ? req->version_max : APIR_VERSION;
 		rsp->features = s->features = req->features & FEATURES;
 		st = make_queues(s, req, rsp);
+		if (st == APIR_S_OK)
+			st = open_queues(s, req, rsp);
 	}
 	if (st != APIR_S_OK) {
 		log_limited(&s->be->limit, LOG_WARNING, "session %u: '%.63s' refused: %s", s->id,

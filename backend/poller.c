@@ -33,10 +33,11 @@ struct qlist {
 
 struct poll_thread {
 	/* the poll thread's own */
-	const struct poll *p __attribute__((aligned(64)));
+	uint64_t idle_ns __attribute__((aligned(64))); /* how long it spins without work */
 	uint64_t beats;
 	pthread_t tid;
 	int cpu; /* -1: not pinned */
+	int numa_node;
 	int ep_fd, wake_fd;
 	/* written by it, read by others */
 	_Atomic uint64_t beat;
@@ -55,11 +56,13 @@ struct poll_thread {
 
 struct poll {
 	pthread_mutex_t lock; /* one change at a time */
-	uint64_t idle_ns;
 	int numa_node;
-	unsigned int nb;
+	unsigned int nb; /* started */
 	struct poll_thread t[];
 };
+
+/* t[0] has the queues that nobody has announced, and never spins. */
+#define COLD 0u
 
 static uint64_t
 now_ns(void)
@@ -131,13 +134,13 @@ static void *
 poll_main(void *arg)
 {
 	struct poll_thread *t = arg;
-	const uint64_t idle_ns = t->p->idle_ns;
+	const uint64_t idle_ns = t->idle_ns;
 	const struct qlist *list;
 	uint64_t idle_since = 0;
 	unsigned int gen, rounds = 0;
 
 	self = t;
-	numa_settle(t->p->numa_node, t->cpu < 0);
+	numa_settle(t->numa_node, t->cpu < 0);
 	list = take_list(t, NULL, &gen);
 	for (;;) {
 		unsigned int work = 0;
@@ -225,12 +228,35 @@ add_to_epoll(const struct poll_thread *t, int fd)
 static struct poll_thread *
 least_loaded(struct poll *p)
 {
-	struct poll_thread *best = &p->t[0];
+	struct poll_thread *best = &p->t[COLD + 1];
 
-	for (unsigned int i = 1; i < p->nb; i++)
+	for (unsigned int i = COLD + 2; i < p->nb; i++)
 		if (p->t[i].list->n < best->list->n)
 			best = &p->t[i];
 	return best;
+}
+
+static struct poll_thread *
+server_for(struct poll *p, const struct dataq *q)
+{
+	return q->announced ? least_loaded(p) : &p->t[COLD];
+}
+
+/* The list of a thread with one queue more, whose kick_fd it listens to already; NULL: no memory. */
+static struct qlist *
+longer_list(const struct poll_thread *t, struct dataq *q, int kick_fd)
+{
+	struct qlist *l = new_list(t->list->n + 1);
+
+	if (l == NULL || add_to_epoll(t, kick_fd) != 0) {
+		free(l);
+		return NULL;
+	}
+	memcpy(l->e, t->list->e, t->list->n * sizeof(l->e[0]));
+	l->n = t->list->n + 1;
+	l->e[l->n - 1].q = q;
+	l->e[l->n - 1].kick_fd = kick_fd;
+	return l;
 }
 
 int
@@ -240,23 +266,13 @@ poll_attach(struct poll *p, struct dataq **queues, const int *kick_fds, unsigned
 
 	pthread_mutex_lock(&p->lock);
 	for (unsigned int i = 0; i < nb && ret == 0; i++) {
-		struct poll_thread *t = least_loaded(p);
-		struct qlist *l = new_list(t->list->n + 1);
+		struct poll_thread *t = server_for(p, queues[i]);
+		struct qlist *l = longer_list(t, queues[i], kick_fds[i]);
 
-		if (l == NULL) {
+		if (l != NULL)
+			change_list(t, l);
+		else
 			ret = -ENOMEM;
-			break;
-		}
-		ret = add_to_epoll(t, kick_fds[i]);
-		if (ret != 0) {
-			free(l);
-			break;
-		}
-		memcpy(l->e, t->list->e, t->list->n * sizeof(l->e[0]));
-		l->n = t->list->n + 1;
-		l->e[l->n - 1].q = queues[i];
-		l->e[l->n - 1].kick_fd = kick_fds[i];
-		change_list(t, l);
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (ret != 0)
@@ -273,38 +289,84 @@ named(const struct dataq *q, struct dataq **queues, unsigned int nb)
 	return false;
 }
 
+/* Under p->lock. */
+static void
+detach_from(struct poll_thread *t, struct dataq **queues, unsigned int nb)
+{
+	struct qlist *l = new_list(t->list->n);
+	bool changed = false;
+
+	for (unsigned int i = 0; i < t->list->n; i++)
+		changed |= named(t->list->e[i].q, queues, nb);
+	if (!changed) {
+		free(l);
+		return;
+	}
+	if (l == NULL) {
+		log_msg(LOG_ERR, "out of memory while a queue is taken down: cannot go on");
+		abort();
+	}
+	for (unsigned int i = 0; i < t->list->n; i++) {
+		if (!named(t->list->e[i].q, queues, nb))
+			l->e[l->n++] = t->list->e[i];
+		else if (t->list->e[i].kick_fd >= 0)
+			epoll_ctl(t->ep_fd, EPOLL_CTL_DEL, t->list->e[i].kick_fd, NULL);
+	}
+	change_list(t, l);
+}
+
 void
 poll_detach(struct poll *p, struct dataq **queues, unsigned int nb)
 {
 	pthread_mutex_lock(&p->lock);
-	for (unsigned int k = 0; k < p->nb; k++) {
-		struct poll_thread *t = &p->t[k];
-		/*
-		 * In place when there is no memory for another list: the thread is made to wait
-		 * meanwhile.
-		 */
-		struct qlist *l = new_list(t->list->n);
-		bool changed = false;
+	for (unsigned int k = 0; k < p->nb; k++)
+		detach_from(&p->t[k], queues, nb);
+	pthread_mutex_unlock(&p->lock);
+}
 
-		for (unsigned int i = 0; i < t->list->n; i++)
-			changed |= named(t->list->e[i].q, queues, nb);
-		if (!changed) {
-			free(l);
+/* The thread that serves q and its kick_fd there, or NULL. Under p->lock. */
+static struct poll_thread *
+server_of(struct poll *p, const struct dataq *q, int *kick_fd)
+{
+	for (unsigned int k = 0; k < p->nb; k++)
+		for (unsigned int i = 0; i < p->t[k].list->n; i++)
+			if (p->t[k].list->e[i].q == q) {
+				*kick_fd = p->t[k].list->e[i].kick_fd;
+				return &p->t[k];
+			}
+	return NULL;
+}
+
+int
+poll_announce(struct poll *p, struct dataq **queues, unsigned int nb, bool announced)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&p->lock);
+	for (unsigned int i = 0; i < nb && ret == 0; i++) {
+		struct dataq *q = queues[i];
+		struct poll_thread *from, *to;
+		struct qlist *l;
+		int kick_fd;
+
+		if (q->announced == announced)
 			continue;
+		q->announced = announced;
+		from = server_of(p, q, &kick_fd);
+		if (from == NULL)
+			continue;
+		to = server_for(p, q);
+		l = longer_list(to, q, kick_fd);
+		if (l != NULL) {
+			detach_from(from, &q, 1);
+			change_list(to, l);
+		} else {
+			q->announced = !announced;
+			ret = -ENOMEM;
 		}
-		if (l == NULL) {
-			log_msg(LOG_ERR, "out of memory while a queue is taken down: cannot go on");
-			abort();
-		}
-		for (unsigned int i = 0; i < t->list->n; i++) {
-			if (!named(t->list->e[i].q, queues, nb))
-				l->e[l->n++] = t->list->e[i];
-			else if (t->list->e[i].kick_fd >= 0)
-				epoll_ctl(t->ep_fd, EPOLL_CTL_DEL, t->list->e[i].kick_fd, NULL);
-		}
-		change_list(t, l);
 	}
 	pthread_mutex_unlock(&p->lock);
+	return ret;
 }
 
 void
@@ -355,12 +417,13 @@ poll_stuck(struct poll *p, uint64_t step_ms, uint64_t limit_ms)
 }
 
 static int
-thread_start(struct poll *p, struct poll_thread *t, int cpu)
+thread_start(struct poll_thread *t, const char *name, uint64_t idle_ns, int numa_node, int cpu)
 {
 	pthread_attr_t attr;
 	int ret;
 
-	t->p = p;
+	t->idle_ns = idle_ns;
+	t->numa_node = numa_node;
 	t->cpu = cpu;
 	t->ep_fd = epoll_create1(EPOLL_CLOEXEC);
 	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -382,7 +445,7 @@ thread_start(struct poll *p, struct poll_thread *t, int cpu)
 	ret = pthread_create(&t->tid, &attr, poll_main, t);
 	pthread_attr_destroy(&attr);
 	if (ret == 0) {
-		pthread_setname_np(t->tid, "apird-poll");
+		pthread_setname_np(t->tid, name);
 		return 0;
 	}
 fail:
@@ -397,21 +460,23 @@ fail:
 int
 poll_start(const struct poll_conf *conf, struct poll **out)
 {
-	const unsigned int nb = conf->nb_cpus > 0 ? conf->nb_cpus : 1;
+	const unsigned int nb = COLD + 1 + (conf->nb_cpus > 0 ? conf->nb_cpus : 1);
 	struct poll *p;
 
-	if (nb > POLL_MAX_THREADS)
+	if (conf->nb_cpus > POLL_MAX_THREADS)
 		return -EINVAL;
 	p = aligned_alloc(64, sizeof(*p) + nb * sizeof(p->t[0]));
 	if (p == NULL)
 		return -ENOMEM;
 	memset(p, 0, sizeof(*p) + nb * sizeof(p->t[0]));
 	pthread_mutex_init(&p->lock, NULL);
-	p->idle_ns = (uint64_t)conf->idle_us * 1000;
 	p->numa_node = conf->numa_node;
 	for (; p->nb < nb; p->nb++) {
-		const int cpu = conf->nb_cpus > 0 ? conf->cpus[p->nb] : -1;
-		const int ret = thread_start(p, &p->t[p->nb], cpu);
+		const bool cold = p->nb == COLD;
+		const int cpu = conf->nb_cpus > 0 && !cold ? conf->cpus[p->nb - COLD - 1] : -1;
+		const int ret = thread_start(&p->t[p->nb], cold ? "apird-unused" : "apird-poll",
+					     cold ? 0 : (uint64_t)conf->idle_us * 1000,
+					     conf->numa_node, cpu);
 
 		if (ret != 0) {
 			poll_stop(p);

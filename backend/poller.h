@@ -8,7 +8,8 @@
 /**
  * @file
  * Poll threads: each serves a list of data queues, spins while there is work and for a while after,
- * then sleeps until a guest rings.
+ * then sleeps until a guest rings. Queues that nobody has announced are with one more thread, which
+ * never spins: a carrier has queues that its guest does not use, and they cost nothing there.
  */
 
 #include "burst.h"
@@ -30,6 +31,12 @@ void poll_stop(struct poll *p);
 
 /** Serve these queues from now on. kick_fds[i] wakes queues[i], -1: none. */
 int poll_attach(struct poll *p, struct dataq **queues, const int *kick_fds, unsigned int nb);
+
+/**
+ * A driver means to use these queues, or does not any more: whether they are polled, now and when
+ * they are attached again. Fails for want of memory: the rest stay where they are.
+ */
+int poll_announce(struct poll *p, struct dataq **queues, unsigned int nb, bool announced);
 
 /**
  * Stop serving them. On return no thread touches the queues nor any buffer in them, and none of

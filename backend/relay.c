@@ -9,48 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "relay.h"
+#include "relay_conn.h"
 #include "relay_listen.h"
-#include "vu_io.h"
-#include "vu_msg.h"
 
 /* Connections above --max-sessions that may say HELLO, to be told the reason why not. */
 #define SPARE_CONNECTIONS 4
-#define RECONNECT_MS	  500
 #define PAUSE_MS	  2 /* between two looks for room */
-
-enum peer { FRONT, LIB, NB_PEERS };
-
-/*
- * The front-end takes the end of its connection as the proof that nobody works on its memory any more. librte_vhost
- * closes its socket before it ends the device, so its end says nothing: the front-end's socket stays open until the
- * library has told us that the session is at rest.
- */
-struct conn {
-	LIST_ENTRY(conn) next;
-	struct relay *r;
-	uint64_t id;
-	struct {
-		struct conn *c;
-		int fd;
-	} peer[NB_PEERS];
-	struct inbox in[NB_PEERS];
-	bool stalled; /* the library's socket is full: the front-end's message waits */
-	bool waiting; /* the library is to answer before the front-end is heard again */
-	bool is_ack;  /* that answer is but an acknowledgement */
-	bool taken;   /* the library has a session for it, until ended */
-	bool ended;
-	bool dropped; /* to be closed as soon as no session is left */
-	bool dead;    /* to be freed */
-};
-
-LIST_HEAD(conn_list, conn);
+/* With --client: between two attempts, longer and longer while each connection ends at once. */
+#define RETRY_MS      500
+#define RETRY_MAX_MS  5000
+#define SHORT_LIFE_MS 2000
 
 /* What the library's thread tells: a session began (for a connection of ours), or is at rest for good. */
 struct note {
@@ -62,59 +35,19 @@ static int note_fd = -1; /* where notes are written: one relay a process */
 
 struct relay {
 	struct relay_conf conf;
-	int note_fd; /* where they are read */
-	uint64_t last_id;
-	int ep_fd;
+	struct conn_set set;
+	int note_fd;   /* where notes are read */
 	int listen_fd; /* -1: none */
 	bool own_path;
 	bool accept_paused; /* no room yet, but soon */
 	struct stat st;	    /* of the socket file that is ours */
-	struct conn_list conns;
-	unsigned int nb;
-	bool once; /* serves one connection, then ends */
+	bool once;	    /* serves one connection, then ends */
+	/* with client */
 	bool told_waiting;
-	uint64_t connect_at; /* with client: when to try next */
+	bool connected; /* as far as was seen */
+	uint64_t connect_at;
+	uint64_t retry_ms;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void
-peer_close(struct conn *c, enum peer p)
-{
-	inbox_clear(&c->in[p]);
-	if (c->peer[p].fd >= 0)
-		close(c->peer[p].fd);
-	c->peer[p].fd = -1;
-}
-
-/* End a connection: the library's side at once, the front-end's when no session is left. */
-static void
-conn_drop(struct conn *c)
-{
-	struct relay *r = c->r;
-
-	if (c->dead)
-		return;
-	if (!c->dropped) {
-		c->dropped = true;
-		peer_close(c, LIB);
-		inbox_clear(&c->in[FRONT]);
-		epoll_ctl(r->ep_fd, EPOLL_CTL_DEL, c->peer[FRONT].fd, NULL);
-	}
-	if (c->taken && !c->ended)
-		return;
-	peer_close(c, FRONT);
-	c->dead = true;
-	r->nb--;
-	r->connect_at = now_ms() + RECONNECT_MS;
-}
 
 void
 relay_tell(uint64_t id, bool ended)
@@ -127,21 +60,12 @@ relay_tell(uint64_t id, bool ended)
 			strerror(errno));
 }
 
-static int
-lib_connect(const struct relay *r)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->conf.lib_fd);
-	return listen_connect(path);
-}
-
 static bool
 is_full(const struct relay *r)
 {
 	const unsigned int max = r->conf.be->max_sessions + SPARE_CONNECTIONS;
 
-	return r->nb >= max || atomic_load(&r->conf.be->nb_connections) >= max;
+	return r->set.nb >= max || atomic_load(&r->conf.be->nb_connections) >= max;
 }
 
 /* Is a connection or its session being taken down, so that there will be room soon? */
@@ -150,182 +74,23 @@ is_ending(const struct relay *r)
 {
 	const struct conn *c;
 
-	LIST_FOREACH(c, &r->conns, next) {
+	LIST_FOREACH(c, &r->set.conns, next) {
 		struct pollfd front = {.fd = c->peer[FRONT].fd, .events = POLLRDHUP};
 
 		/* gone already, though its event is still to come */
 		if (c->dropped || poll(&front, 1, 0) > 0)
 			return true;
 	}
-	return atomic_load(&r->conf.be->nb_connections) > r->nb;
-}
-
-static void
-conn_new(struct relay *r, int front)
-{
-	struct conn *c;
-
-	c = calloc(1, sizeof(*c));
-	if (c == NULL) {
-		close(front);
-		return;
-	}
-	c->r = r;
-	c->id = ++r->last_id;
-	/* nothing is passed on before the library has taken the connection */
-	c->waiting = true;
-	c->peer[FRONT].fd = front;
-	c->peer[LIB].fd = lib_connect(r);
-	r->nb++;
-	LIST_INSERT_HEAD(&r->conns, c, next);
-	for (unsigned int p = 0; p < NB_PEERS; p++) {
-		struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-					 .data.ptr = &c->peer[p]};
-
-		if (p == LIB)
-			ev.events |= EPOLLOUT;
-		c->peer[p].c = c;
-		if (c->peer[p].fd < 0 ||
-		    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, c->peer[p].fd, &ev) != 0) {
-			log_limited(&r->conf.be->limit, LOG_ERR,
-				    "a connection cannot be served: %s", strerror(errno));
-			conn_drop(c);
-			return;
-		}
-	}
-	/* So that the library's thread can say which connection its session belongs to. */
-	const struct vu_msg id = {
-		.hdr = {.request = VU_APIRD_ID, .flags = VU_FLAG_VERSION, .size = sizeof(c->id)},
-		.u.u64 = c->id};
-
-	if (send_msg(c->peer[LIB].fd, &id, NULL, 0) != 0)
-		conn_drop(c);
-}
-
-static void
-refuse(struct conn *c, const char *why)
-{
-	const struct vu_msg *msg = &c->in[FRONT].msg;
-	struct vu_msg ack = {.hdr = {.request = msg->hdr.request,
-				     .flags = VU_FLAG_VERSION | VU_FLAG_REPLY,
-				     .size = sizeof(uint64_t)},
-			     .u.u64 = 1};
-
-	log_limited(&c->r->conf.be->limit, LOG_WARNING,
-		    "vhost-user message %u (%s) is refused and its connection closed: %s",
-		    msg->hdr.request, vu_msg_name(msg->hdr.request), why);
-	if (msg->hdr.flags & VU_FLAG_NEED_REPLY)
-		send_msg(c->peer[FRONT].fd, &ack, NULL, 0);
-	conn_drop(c);
-}
-
-/* Read, check and pass on what the front-end says, up to what the library must answer first. */
-static void
-from_front(struct conn *c)
-{
-	struct inbox *in = &c->in[FRONT];
-
-	while (!c->dropped && !c->waiting) {
-		if (!c->stalled) {
-			const int ret = inbox_fill(in, c->peer[FRONT].fd);
-			const char *why = NULL;
-
-			if (ret == 0)
-				return;
-			if (ret < 0 && in->got == 0) {
-				conn_drop(c);
-				return;
-			}
-			if (ret < 0)
-				why = "it is cut short, longer than any, or has more than 8 fds";
-			else
-				why = vu_msg_check(&in->msg, in->fds, in->nb_fds);
-			if (why != NULL) {
-				refuse(c, why);
-				return;
-			}
-		}
-		c->stalled = false;
-		if (send_msg(c->peer[LIB].fd, &in->msg, in->fds, in->nb_fds) != 0) {
-			if (errno == EAGAIN)
-				c->stalled = true;
-			else
-				conn_drop(c);
-			return;
-		}
-		c->waiting = vu_msg_has_reply(&in->msg);
-		c->is_ack = !vu_msg_is_get(&in->msg);
-		inbox_clear(in);
-	}
-}
-
-/* Pass the library's answer on. */
-static void
-from_lib(struct conn *c)
-{
-	struct inbox *in = &c->in[LIB];
-
-	while (!c->dropped) {
-		const int ret = inbox_fill(in, c->peer[LIB].fd);
-		bool failed;
-
-		if (ret == 0)
-			return;
-		if (ret < 0 || !c->waiting) {
-			conn_drop(c);
-			return;
-		}
-		failed = c->is_ack && in->msg.u.u64 != 0;
-		if (failed)
-			log_limited(&c->r->conf.be->limit, LOG_WARNING,
-				    "vhost-user message %u (%s) failed: its connection is closed",
-				    in->msg.hdr.request, vu_msg_name(in->msg.hdr.request));
-		if (send_msg(c->peer[FRONT].fd, &in->msg, in->fds, in->nb_fds) != 0 || failed) {
-			conn_drop(c);
-			return;
-		}
-		inbox_clear(in);
-		c->waiting = false;
-		from_front(c);
-	}
-}
-
-static void
-conn_event(struct conn *c, enum peer p, uint32_t events)
-{
-	if (c->dropped)
-		return;
-	if (p == LIB)
-		from_lib(c);
-	/* A front-end that is gone needs no answers. */
-	if (!c->dropped && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-		conn_drop(c);
-	if (p == FRONT || c->stalled)
-		from_front(c);
+	return atomic_load(&r->conf.be->nb_connections) > r->set.nb;
 }
 
 static void
 read_notes(struct relay *r)
 {
 	struct note n;
-	struct conn *c;
 
-	while (read(r->note_fd, &n, sizeof(n)) == sizeof(n)) {
-		LIST_FOREACH(c, &r->conns, next)
-			if (c->id == n.id && !c->dead)
-				break;
-		if (c == NULL)
-			continue;
-		if (n.ended) {
-			c->ended = true;
-			if (c->dropped)
-				conn_drop(c);
-		} else if (!c->dropped) {
-			c->taken = true;
-			c->waiting = false;
-			from_front(c);
-		}
-	}
+	while (read(r->note_fd, &n, sizeof(n)) == sizeof(n))
+		conn_told(&r->set, n.id, n.ended != 0);
 }
 
 static void
@@ -334,7 +99,7 @@ accept_pause(struct relay *r, bool pause)
 	struct epoll_event ev = {.events = pause ? 0 : EPOLLIN, .data.ptr = r};
 
 	if (r->accept_paused != pause)
-		epoll_ctl(r->ep_fd, EPOLL_CTL_MOD, r->listen_fd, &ev);
+		epoll_ctl(r->set.ep_fd, EPOLL_CTL_MOD, r->listen_fd, &ev);
 	r->accept_paused = pause;
 }
 
@@ -359,14 +124,24 @@ accept_all(struct relay *r)
 			return;
 		}
 		if (!full) {
-			conn_new(r, fd);
+			conn_new(&r->set, fd);
 			continue;
 		}
 		log_limited(&r->conf.be->limit, LOG_WARNING,
 			    "a connection is closed at once: %u are open, --max-sessions is %u",
-			    r->nb, r->conf.be->max_sessions);
+			    r->set.nb, r->conf.be->max_sessions);
 		close(fd);
 	}
+}
+
+uint64_t
+relay_retry_ms(uint64_t last_ms, uint64_t life_ms)
+{
+	uint64_t ms = RETRY_MS;
+
+	if (life_ms < SHORT_LIFE_MS && last_ms >= RETRY_MS)
+		ms = 2 * last_ms;
+	return ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
 }
 
 static void
@@ -374,14 +149,22 @@ client_connect(struct relay *r)
 {
 	int fd;
 
-	if (!r->conf.client || r->nb > 0 || now_ms() < r->connect_at)
+	if (!r->conf.client || r->set.nb > 0)
 		return;
-	r->connect_at = now_ms() + RECONNECT_MS;
+	if (r->connected) {
+		r->connected = false;
+		r->retry_ms = relay_retry_ms(r->retry_ms, r->set.last_life_ms);
+		r->connect_at = r->set.last_ended_ms + r->retry_ms;
+	}
+	if (relay_now_ms() < r->connect_at)
+		return;
+	r->connect_at = relay_now_ms() + RETRY_MS;
 	fd = listen_connect(r->conf.path);
 	if (fd >= 0) {
 		log_limited(&r->conf.be->limit, LOG_INFO, "connected to %s", r->conf.path);
 		r->told_waiting = false;
-		conn_new(r, fd);
+		r->connected = true;
+		conn_new(&r->set, fd);
 	} else if (!r->told_waiting) {
 		log_limited(&r->conf.be->limit, LOG_INFO,
 			    "waiting for somebody to listen on %s: %s", r->conf.path,
@@ -390,28 +173,20 @@ client_connect(struct relay *r)
 	}
 }
 
-static void
-bury(struct relay *r)
+static int
+until_connect(const struct relay *r)
 {
-	struct conn *c = LIST_FIRST(&r->conns);
+	const uint64_t now = relay_now_ms();
 
-	while (c != NULL) {
-		struct conn *next = LIST_NEXT(c, next);
-
-		if (c->dead) {
-			LIST_REMOVE(c, next);
-			free(c);
-		}
-		c = next;
-	}
+	return r->connect_at > now ? (int)(r->connect_at - now) : 0;
 }
 
 static void
 relay_free(struct relay *r)
 {
 	/* The pipe stays: the library's thread may still have something to say. */
-	if (r->ep_fd >= 0)
-		close(r->ep_fd);
+	if (r->set.ep_fd >= 0)
+		close(r->set.ep_fd);
 	free(r);
 }
 
@@ -428,14 +203,16 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 	r->conf = *conf;
 	r->listen_fd = -1;
 	r->note_fd = -1;
-	LIST_INIT(&r->conns);
-	r->ep_fd = epoll_create1(EPOLL_CLOEXEC);
+	r->set.be = conf->be;
+	r->set.lib_fd = conf->lib_fd;
+	LIST_INIT(&r->set.conns);
+	r->set.ep_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == 0) {
 		r->note_fd = pipe_fds[0];
 		note_fd = pipe_fds[1];
 	}
 	ev.data.ptr = &r->note_fd;
-	if (epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->note_fd, &ev) != 0) {
+	if (epoll_ctl(r->set.ep_fd, EPOLL_CTL_ADD, r->note_fd, &ev) != 0) {
 		log_msg(LOG_ERR, "epoll or pipe: %s", strerror(errno));
 		goto fail;
 	}
@@ -446,7 +223,7 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 			r->listen_fd = conf->fd;
 		} else {
 			r->once = true;
-			conn_new(r, conf->fd);
+			conn_new(&r->set, conf->fd);
 		}
 	} else if (!conf->client) {
 		r->listen_fd = listen_on(conf->path, &r->st);
@@ -455,7 +232,7 @@ relay_open(const struct relay_conf *conf, struct relay **out)
 		r->own_path = true;
 	}
 	ev.data.ptr = r;
-	if (r->listen_fd >= 0 && epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0) {
+	if (r->listen_fd >= 0 && epoll_ctl(r->set.ep_fd, EPOLL_CTL_ADD, r->listen_fd, &ev) != 0) {
 		log_msg(LOG_ERR, "epoll: %s", strerror(errno));
 		relay_close(r);
 		return -1;
@@ -471,23 +248,23 @@ void
 relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(void *ctx), void *ctx)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-	uint64_t next_tick = now_ms() + tick_ms;
+	uint64_t next_tick = relay_now_ms() + tick_ms;
 
-	epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, signal_fd, &ev);
+	epoll_ctl(r->set.ep_fd, EPOLL_CTL_ADD, signal_fd, &ev);
 	for (;;) {
 		struct epoll_event evs[16];
 		int n, timeout = -1;
 
 		client_connect(r);
-		if (r->nb > 0 || atomic_load(&r->conf.be->nb_connections) > 0)
+		if (r->set.nb > 0 || atomic_load(&r->conf.be->nb_connections) > 0)
 			timeout = (int)tick_ms;
 		else if (r->conf.client)
-			timeout = RECONNECT_MS;
-		if (r->once && r->nb == 0)
+			timeout = until_connect(r);
+		if (r->once && r->set.nb == 0)
 			return;
 		if (r->accept_paused)
 			timeout = PAUSE_MS;
-		n = epoll_wait(r->ep_fd, evs, 16, timeout);
+		n = epoll_wait(r->set.ep_fd, evs, 16, timeout);
 		for (int i = 0; i < n; i++) {
 			void *p = evs[i].data.ptr;
 
@@ -501,15 +278,14 @@ relay_run(struct relay *r, int signal_fd, unsigned int tick_ms, void (*tick)(voi
 				read_notes(r);
 				continue;
 			}
-			struct conn *c = *(struct conn **)p;
-
-			conn_event(c, p == (void *)&c->peer[LIB] ? LIB : FRONT, evs[i].events);
+			conn_event(p, evs[i].events);
 		}
-		bury(r);
+		conn_bury(&r->set);
 		if (r->accept_paused)
 			accept_all(r);
-		if (now_ms() >= next_tick) {
-			next_tick = now_ms() + tick_ms;
+		if (relay_now_ms() >= next_tick) {
+			next_tick = relay_now_ms() + tick_ms;
+			conn_tick(&r->set);
 			tick(ctx);
 		}
 	}
@@ -521,11 +297,11 @@ relay_close(struct relay *r)
 	struct stat st;
 	struct conn *c;
 
-	LIST_FOREACH(c, &r->conns, next)
+	LIST_FOREACH(c, &r->set.conns, next)
 		conn_drop(c);
-	bury(r);
+	conn_bury(&r->set);
 	/* The end of the process closes what is left: sessions that are not at rest yet. */
-	while ((c = LIST_FIRST(&r->conns)) != NULL) {
+	while ((c = LIST_FIRST(&r->set.conns)) != NULL) {
 		LIST_REMOVE(c, next);
 		free(c);
 	}

@@ -52,4 +52,10 @@ void relay_tell(uint64_t id, bool ended);
  */
 void relay_close(struct relay *r);
 
+/**
+ * With client: how long to wait before the next attempt, when the last wait was last_ms and the
+ * connection that followed lived for life_ms.
+ */
+uint64_t relay_retry_ms(uint64_t last_ms, uint64_t life_ms);
+
 #endif /* APIRD_RELAY_H */

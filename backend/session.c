@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -124,10 +125,11 @@ data_queue(struct session *s, unsigned int i)
 	struct dataq *q = atomic_load(&s->q[i]);
 
 	if (q == NULL) {
-		q = aligned_alloc(64, (sizeof(*q) + 63) / 64 * 64);
-		if (q == NULL)
+		/* What a queue that nobody uses never touches is no memory yet. */
+		q = mmap(NULL, sizeof(*q), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
+		if (q == MAP_FAILED)
 			return NULL;
-		memset(q, 0, sizeof(*q));
 		q->mem = &s->mem;
 		q->ops = s->be->ops;
 		q->pipelines = &s->pipelines;
@@ -152,6 +154,38 @@ attach_data(struct session *s, uint16_t idx, const struct vring_dev *vr)
 	return poll_attach(s->be->poll, &q, &s->kick_fd[idx], 1);
 }
 
+/* What the last driver announced is void: every queue waits for HELLO again. */
+static void
+forget_hello(struct session *s)
+{
+	struct dataq *q[APIR_MAX_DATA_QUEUES];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < APIR_MAX_DATA_QUEUES; i++) {
+		q[n] = atomic_load(&s->q[i]);
+		if (q[n] == NULL)
+			continue;
+		atomic_store(&q[n]->xq, NULL);
+		n++;
+	}
+	poll_announce(s->be->poll, q, n, false);
+}
+
+/*
+ * A driver that begins anew starts its rings at 0 and must say HELLO. One whose machine was but
+ * halted for a while knows nothing of that: its rings come back as they were left.
+ */
+static int
+attach_control(struct session *s, const struct vring_dev *vr)
+{
+	const bool anew = s->left && vr->used_idx != s->left_used;
+
+	if (anew)
+		forget_hello(s);
+	s->left = false;
+	return control_attach(s, vr, s->kick_fd[APIR_CTL_QUEUE], anew);
+}
+
 static int
 attach(struct session *s, uint16_t idx)
 {
@@ -160,13 +194,6 @@ attach(struct session *s, uint16_t idx)
 	const char *why = "its set-up cannot be read";
 	int ret;
 
-	if (idx > s->be->max_queues) {
-		/* HELLO says so to the driver if it means to use it. */
-		log_limited(&s->be->limit, LOG_WARNING,
-			    "session %u: queue %u is not served: --queues allows %u data queues",
-			    s->id, idx, s->be->max_queues);
-		return 0;
-	}
 	ret = s->sops->get_vring(s->vid, idx, &conf);
 	if (ret == 0) {
 		s->kick_fd[idx] = copy_fd(conf.kick_fd);
@@ -177,7 +204,7 @@ attach(struct session *s, uint16_t idx)
 	if (ret == 0) {
 		why = "out of memory or file descriptors";
 		if (idx == APIR_CTL_QUEUE)
-			ret = control_attach(s, &vr, s->kick_fd[idx]);
+			ret = attach_control(s, &vr);
 		else
 			ret = attach_data(s, idx, &vr);
 	}
@@ -209,6 +236,10 @@ detach_control(struct session *s, bool restart)
 
 	if (control_detach(s, restart, &vr))
 		s->sops->put_base(s->vid, APIR_CTL_QUEUE, vr.last_avail, vr.used_idx);
+	if (restart) {
+		s->left = true;
+		s->left_used = vr.used_idx;
+	}
 	atomic_store(&s->attached[APIR_CTL_QUEUE], false);
 	close_fds(s, APIR_CTL_QUEUE);
 }
@@ -221,7 +252,7 @@ detach_data(struct session *s, uint16_t first, uint16_t last)
 	unsigned int n = 0;
 
 	for (uint16_t i = first; i <= last; i++)
-		if (atomic_load(&s->attached[i]) && i <= s->be->max_queues)
+		if (atomic_load(&s->attached[i]))
 			q[n++] = atomic_load(&s->q[i - 1u]);
 	if (n > 0)
 		poll_detach(s->be->poll, q, n);
@@ -258,7 +289,7 @@ session_start(struct session *s)
 void
 session_stop(struct session *s)
 {
-	if (s->state == SESSION_RUNNING)
+	if (s->state != SESSION_STOPPED)
 		detach_all(s, true);
 	s->state = SESSION_STOPPED;
 }
@@ -361,7 +392,7 @@ session_free(struct session *s)
 		pkts += q->stats.pkts;
 		errors += q->stats.errors;
 		copied += q->stats.copied;
-		free(q);
+		munmap(q, sizeof(*q));
 	}
 	log_limited(&be->limit, LOG_INFO,
 		    "session %u%s%s%s ended: %" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64

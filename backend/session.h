@@ -81,10 +81,12 @@ struct session {
 	_Atomic(struct dataq *) q[APIR_MAX_DATA_QUEUES]; /**< made when first attached */
 	struct mem_table mem;
 	struct control ctl;
+	bool left; /**< the driver stopped the rings: the control ring stood at left_used */
+	uint16_t left_used;
 	/* of the control thread */
-	bool admitted;		  /**< HELLO succeeded */
-	unsigned int hello_epoch; /**< of the rings by which it came */
-	uint64_t features;	  /**< APIR_F_* agreed on */
+	bool admitted;	   /**< it has a place among the sessions */
+	bool said;	   /**< HELLO succeeded, and the driver has not begun anew */
+	uint64_t features; /**< APIR_F_* agreed on */
 	struct exec_queue *xq[APIR_MAX_DATA_QUEUES];
 	char driver_name[APIR_NAME_LEN];
 	struct objtab programs, kernels, buffers, pipelines;

@@ -23,15 +23,17 @@
 #include "vhost.h"
 #include "vu_msg.h"
 
-/* Never STATUS: with vhost-user-fs as the carrier it keeps the device from starting. */
-#define PROTOCOL_FEATURES                                                                 \
-	((1ull << VHOST_USER_PROTOCOL_F_MQ) | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_REQ) |                                      \
+/*
+ * Never STATUS: with vhost-user-fs as the carrier it keeps the device from starting. CONFIG is for
+ * vhost-user-blk, which does not start without it; the relay answers it.
+ */
+#define PROTOCOL_FEATURES                                                                     \
+	((1ull << VHOST_USER_PROTOCOL_F_MQ) | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) |     \
+	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_REQ) | (1ull << VHOST_USER_PROTOCOL_F_CONFIG) | \
 	 (1ull << VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD))
-#define NEEDED_FEATURES ((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC))
-#define FEATURES                                               \
-	(NEEDED_FEATURES | (1ull << VIRTIO_RING_F_EVENT_IDX) | \
-	 (1ull << VHOST_USER_F_PROTOCOL_FEATURES))
+#define FEATURES                                                                \
+	((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC) | \
+	 (1ull << VIRTIO_RING_F_EVENT_IDX) | (1ull << VHOST_USER_F_PROTOCOL_FEATURES))
 
 static struct backend *backend;
 
@@ -39,7 +41,8 @@ static struct backend *backend;
 static struct guest {
 	struct session *s;
 	uint64_t conn;			  /* the relay's number of the connection */
-	bool enabled[SESSION_MAX_QUEUES]; /* by SET_VRING_ENABLE */
+	uint64_t protocol;		  /* features negotiated */
+	bool enabled[SESSION_MAX_QUEUES]; /* as the front-end wants it */
 } guests[RTE_MAX_VHOST_DEVICE];
 
 static int
@@ -113,32 +116,13 @@ queue_of(const struct vu_msg *msg)
 	}
 }
 
-/*
- * What changes memory or rings of a running device is done with its queues at rest: librte_vhost
- * unmaps the old memory without a word. The library holds its queue locks here; nothing below takes
- * them.
- */
-static enum rte_vhost_msg_result
-before_message(int vid, void *arg)
+static bool
+has_feature(int vid, unsigned int bit)
 {
-	const struct vu_msg *msg = arg;
-	struct guest *g = &guests[vid];
-	const int q = queue_of(msg);
+	uint64_t features = 0;
 
-	if (msg->hdr.request == VU_APIRD_ID) {
-		g->conn = msg->u.u64;
-		relay_tell(g->conn, false);
-		return RTE_VHOST_MSG_RESULT_OK;
-	}
-	if (msg->hdr.request == VU_SET_MEM_TABLE)
-		session_pause(g->s);
-	/*
-	 * Of a queue that is disabled the library would tell us only after it has acknowledged
-	 * that.
-	 */
-	if (q >= 0)
-		session_queue(g->s, (uint16_t)q, false);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	rte_vhost_get_negotiated_features(vid, &features);
+	return (features & (1ull << bit)) != 0;
 }
 
 /* All that the library waits for before it calls a ring ready. */
@@ -152,10 +136,96 @@ ring_complete(int vid, uint16_t q)
 	       vr.used != NULL && vr.kickfd > -2 && vr.callfd > -2;
 }
 
+/* Serve the rings that are complete. */
+static int
+start(int vid)
+{
+	struct session *s = guests[vid].s;
+	const uint64_t protocol = guests[vid].protocol;
+	uint64_t bytes = 0;
+
+	if (s->state != SESSION_STOPPED)
+		return 0;
+	/* No more is asked for: firmware takes no other feature and must have its answers too. */
+	if (!has_feature(vid, VIRTIO_F_VERSION_1)) {
+		log_limited(&backend->limit, LOG_ERR,
+			    "session %u: the driver did not accept VIRTIO_F_VERSION_1: it is not "
+			    "served",
+			    s->id);
+		return -1;
+	}
+	if (session_start(s) != 0)
+		return -1;
+	for (unsigned int i = 0; i < s->mem.nb; i++)
+		bytes += s->mem.r[i].size;
+	log_limited(&backend->limit, LOG_INFO,
+		    "session %u: device started by %s: %u queues so far, %llu MiB in %u regions",
+		    s->id,
+		    protocol == 0 ? "a front-end that did not negotiate again"
+		    : protocol & (1ull << VHOST_USER_PROTOCOL_F_CONFIG)
+			    ? "a carrier with a configuration space (vhost-user-blk)"
+			    : "vhost-user-fs, or a process",
+		    rte_vhost_get_vring_num(vid), (unsigned long long)(bytes >> 20), s->mem.nb);
+	return 0;
+}
+
+static void
+introduced(int vid, const struct vu_msg *msg)
+{
+	struct guest *g = &guests[vid];
+
+	g->conn = msg->u.id.conn;
+	log_limited(&backend->limit, LOG_INFO, "session %u: front-end %.*s (process %d) connected",
+		    g->s->id, (int)sizeof(msg->u.id.comm),
+		    msg->u.id.comm[0] ? msg->u.id.comm : "unknown", (int)msg->u.id.pid);
+	relay_tell(g->conn, false);
+}
+
+/*
+ * What changes memory or rings of a running device is done with its queues at rest: librte_vhost
+ * unmaps the old memory without a word. The library holds its queue locks here; nothing below takes
+ * them.
+ */
+static enum rte_vhost_msg_result
+before_message(int vid, void *arg)
+{
+	const struct vu_msg *msg = arg;
+	struct guest *g = &guests[vid];
+	const int q = queue_of(msg);
+
+	switch (msg->hdr.request) {
+	case VU_APIRD_ID:
+		introduced(vid, msg);
+		return RTE_VHOST_MSG_RESULT_OK;
+	case VU_SET_MEM_TABLE:
+		session_pause(g->s);
+		break;
+	case VU_GET_VRING_BASE:
+		/* The library tells of it only where all rings were set up. */
+		session_stop(g->s);
+		session_queue(g->s, (uint16_t)msg->u.state.index, false);
+		break;
+	case VU_RESET_OWNER:
+		session_stop(g->s);
+		for (uint16_t i = 0; i < SESSION_MAX_QUEUES; i++)
+			session_queue(g->s, i, false);
+		memset(g->enabled, 0, sizeof(g->enabled));
+		break;
+	}
+	/*
+	 * Of a queue that is disabled the library would tell us only after it has acknowledged
+	 * that.
+	 */
+	if (q >= 0)
+		session_queue(g->s, (uint16_t)q, false);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 /*
  * Not called for a message that failed: its queue, or all of them, then stay at rest, and the relay
- * ends the connection. A ring is served from here on and not from the library's own call, which
- * comes after the acknowledgement: a driver may say HELLO before that.
+ * ends the connection. A ring is served from here on and not from the library's own calls: those
+ * come after the acknowledgement, when a driver may say HELLO already, and not at all as long as a
+ * ring that QEMU has is not set up (a guest kernel's virtiofs or virtio_blk takes fewer).
  */
 static enum rte_vhost_msg_result
 after_message(int vid, void *arg)
@@ -166,10 +236,18 @@ after_message(int vid, void *arg)
 
 	if (msg->hdr.request == VU_SET_MEM_TABLE)
 		session_resume(g->s);
+	if (msg->hdr.request == VU_SET_PROTOCOL_FEATURES)
+		g->protocol = msg->u.u64;
 	if (msg->hdr.request == VU_SET_VRING_ENABLE)
 		g->enabled[q] = msg->u.state.num != 0;
-	if (q >= 0 && g->enabled[q] && ring_complete(vid, (uint16_t)q))
+	/* Without protocol features a ring is enabled by its kick. */
+	if (msg->hdr.request == VU_SET_VRING_KICK &&
+	    !has_feature(vid, VHOST_USER_F_PROTOCOL_FEATURES))
+		g->enabled[q] = true;
+	if (q >= 0 && g->enabled[q] && ring_complete(vid, (uint16_t)q)) {
 		session_queue(g->s, (uint16_t)q, true);
+		start(vid);
+	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -208,17 +286,7 @@ destroy_connection(int vid)
 static int
 new_device(int vid)
 {
-	uint64_t features = 0;
-
-	rte_vhost_get_negotiated_features(vid, &features);
-	if ((features & NEEDED_FEATURES) != NEEDED_FEATURES) {
-		log_limited(&backend->limit, LOG_ERR,
-			    "session %u: the driver did not accept VIRTIO_F_VERSION_1 and "
-			    "VIRTIO_RING_F_INDIRECT_DESC (features 0x%llx): it is not served",
-			    guests[vid].s->id, (unsigned long long)features);
-		return -1;
-	}
-	return session_start(guests[vid].s);
+	return start(vid);
 }
 
 static void
@@ -254,11 +322,11 @@ log_write(void *cookie, const char *buf, size_t size)
 	(void)cookie;
 	while (n > 0 && buf[n - 1] == '\n')
 		n--;
-	log_limited(&backend->limit,
-		    level <= (int)RTE_LOG_ERR	   ? LOG_WARNING
-		    : level <= (int)RTE_LOG_NOTICE ? LOG_INFO
-						   : LOG_DEBUG,
-		    "dpdk: %.*s", (int)n, buf);
+	if (level > (int)RTE_LOG_NOTICE)
+		log_msg(LOG_DEBUG, "dpdk: %.*s", (int)n, buf);
+	else
+		log_limited(&backend->limit, level <= (int)RTE_LOG_ERR ? LOG_WARNING : LOG_INFO,
+			    "dpdk: %.*s", (int)n, buf);
 	return (ssize_t)size;
 }
 

@@ -52,23 +52,27 @@ usage(FILE *f)
 	      "       apir-bind --unbind [ADDRESS...]\n"
 	      "       apir-bind --status\n"
 	      "\n"
-	      "Gives the apir devices of this virtual machine to DPDK, or back to the kernel. With no\n"
-	      "ADDRESS (0000:00:05.0): all of them. Other devices, file systems and disks of the same\n"
+	      "Gives the apir devices of this virtual machine to DPDK, or back to the kernel. With "
+	      "no\n"
+	      "ADDRESS (0000:00:05.0): all of them. Other devices, file systems and disks of the "
+	      "same\n"
 	      "kinds included, are left alone.\n"
 	      "\n"
-	      "  -d, --driver NAME  uio_pci_generic or vfio-pci; default: vfio-pci where the machine has\n"
+	      "  -d, --driver NAME  uio_pci_generic or vfio-pci; default: vfio-pci where the "
+	      "machine has\n"
 	      "                     an IOMMU for the device, else uio_pci_generic\n"
 	      "  -u, --unbind       back to the kernel's own driver, if there is one\n"
 	      "  -s, --status       list the devices, their carriers, tags and drivers\n"
 	      "  -h, --help         this text\n"
 	      "  -V, --version      the version\n"
 	      "\n"
-	      "Exit code: 0 all done, 1 something could not be done (said on stderr), 2 wrong usage.\n",
+	      "Exit code: 0 all done, 1 something could not be done (said on stderr), 2 wrong "
+	      "usage.\n",
 	      f);
 }
 
-static void
-sysfs_path(char path[PATH_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void sysfs_path(char path[PATH_MAX], const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void
 sysfs_path(char path[PATH_MAX], const char *fmt, ...)
@@ -102,24 +106,31 @@ exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+static void
+modprobe(const char *name)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("modprobe", "modprobe", "-q", name, NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
 /* Returns 0 once the driver is there. */
 static int
 load_driver(const char *name)
 {
 	char path[PATH_MAX];
-	int status = 0;
-	pid_t pid;
 
 	sysfs_path(path, "drivers/%s", name);
-	if (exists(path))
-		return 0;
-	pid = fork();
-	if (pid == 0) {
-		execlp("modprobe", "modprobe", name, NULL);
-		_exit(127);
-	}
-	if (pid > 0)
-		waitpid(pid, &status, 0);
+	if (!exists(path))
+		modprobe(name);
+	/* a softdep of vfio that busybox's modprobe does not follow */
+	if (strcmp(name, "vfio-pci") == 0)
+		modprobe("vfio_iommu_type1");
 	if (exists(path))
 		return 0;
 	complain("driver %s is not loaded and modprobe cannot load it: install the kernel's module "
@@ -196,7 +207,8 @@ bind_one(const char *addr)
 		return;
 	apir_pci_sysfs_driver(addr, now, sizeof(now));
 	if (strcmp(now, driver) != 0)
-		complain("%s: %s does not take it: the kernel's log (dmesg) says why", addr, driver);
+		complain("%s: %s does not take it: the kernel's log (dmesg) says why", addr,
+			 driver);
 	else
 		printf("%s: %s\n", addr, driver);
 }

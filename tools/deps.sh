@@ -37,6 +37,7 @@ packages=(
 	clang libclang-rt-14-dev clang-format doxygen shellcheck iproute2 tcpdump tcpreplay python3 procps
 	iputils-ping curl ethtool dnsmasq-base iperf3
 	librte-net-pcap23 oclgrind
+	qemu-system-x86 busybox-static cpio kmod
 )
 missing=()
 for p in "${packages[@]}"; do

@@ -11,9 +11,10 @@ usage() {
 
 	Installs the packages (tools/deps.sh), reserves hugepages while it runs, builds in
 	build/ and build-asan/, and runs all tests: style, unit and integration tests plain and
-	under AddressSanitizer and UndefinedBehaviorSanitizer, fuzzers for a short while,
-	documentation, installation, the README's example and the demo. The last line is
-	"N passed, N failed, N skipped"; the exit code is 0 if nothing failed.
+	under AddressSanitizer and UndefinedBehaviorSanitizer, virtual machines (QEMU without
+	KVM, Debian's kernel), fuzzers for a short while, documentation, installation, the
+	README's example and the demo. The last line is "N passed, N failed, N skipped"; the
+	exit code is 0 if nothing failed.
 
 	  --quick     no sanitizer builds, no fuzzers
 	  --no-deps   install nothing
@@ -38,7 +39,7 @@ fail() { echo "test.sh: $*" >&2; exit 1; }
 # shellcheck source=lib.sh
 . tools/lib.sh
 
-export APIR_REQUIRE_HUGEPAGES=1
+export APIR_REQUIRE_HUGEPAGES=1 APIR_REQUIRE_VM=1
 export APIR_TEST_RUN=$$-$RANDOM-$RANDOM # marks every process of this run
 hugepages=1024
 start=$SECONDS
@@ -85,6 +86,20 @@ build_later() {
 	(renice -n 19 $BASHPID >/dev/null && build_dir "$@") &
 	building[$1]=$!
 	set +m
+}
+# The guest of the virtual machine tests, made in the same way: a download and much waiting.
+guest_later() {
+	set -m
+	(renice -n 19 $BASHPID >/dev/null && tests/vm/mkguest.sh build/vm-guest) >"$tmp/guest.log" 2>&1 &
+	building[guest]=$!
+	set +m
+}
+guest() {
+	local rc=0
+	wait "${building[guest]}" || rc=$?
+	unset 'building[guest]'
+	cat "$tmp/guest.log"
+	return $rc
 }
 # build NAME DIR [OPTION...]: as build_dir, one case; waits for a build_later of DIR.
 build() {
@@ -190,6 +205,7 @@ step "documentation (doxygen)" documentation
 plain=''
 if build "build (build/)" build -Db_sanitize=none; then
 	plain=1
+	guest_later
 	suite "unit tests" build unit
 fi
 if [ -z "$quick" ]; then
@@ -198,6 +214,9 @@ if [ -z "$quick" ]; then
 fi
 if [ -n "$plain" ]; then
 	suite "integration tests" build integration
+	if step "guest image (tests/vm/mkguest.sh)" guest; then
+		suite "virtual machines" build vm
+	fi
 	step "installation (tests/run_install)" tests/run_install build
 	step "demo (tools/demo.sh)" tools/demo.sh --no-deps
 fi

@@ -162,10 +162,10 @@ adapt(struct apir_conf *c, const struct apir_transport_limits *l, bool queues_ex
 {
 	const uint16_t segs = (uint16_t)(l->queue_size - 2);
 
-	if (!c->max_segs_set)
-		c->max_segs = RTE_MIN(c->max_segs, segs);
 	if (!c->max_burst_set)
-		c->max_burst = RTE_MIN(c->max_burst, c->max_segs);
+		c->max_burst = RTE_MIN(c->max_burst, segs);
+	if (!c->max_segs_set)
+		c->max_segs = RTE_MAX(c->max_burst, RTE_MIN(c->max_segs, segs));
 	if (c->fewer_queue_pairs && !queues_exist)
 		c->nb_queue_pairs = RTE_MIN(c->nb_queue_pairs, l->nb_data_queues);
 }
@@ -274,7 +274,9 @@ apir_link_probe(struct apir_dev *dev)
 {
 	int ret;
 
-	pthread_mutex_lock(&dev->lock);
+	/* who has the lock talks to the back-end, or waits for this thread's end */
+	if (pthread_mutex_trylock(&dev->lock) != 0)
+		return;
 	if (dev->open && apir_dev_state(dev) == RTE_APIR_RUNNING && dev->t->ops->probes) {
 		ret = apir_ctl_ping(dev->ctl, RTE_MIN(dev->conf.timeout_ms, PROBE_WAIT_MS));
 		if (ret != 0) {

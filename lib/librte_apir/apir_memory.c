@@ -149,6 +149,18 @@ update_device(struct apir_dev *dev, const struct apir_mem_region *regions, unsig
 	return goes ? dev->t->ops->update_mem(dev->t, regions, nb) : 0;
 }
 
+static bool
+anybody_follows(void)
+{
+	uint16_t i;
+
+	for (i = 0; i < RTE_APIR_MAX_DEVS; i++) {
+		if (apir_devs[i].follows)
+			return true;
+	}
+	return false;
+}
+
 /* Called by EAL with its memory lock held, before memory goes or after it came. */
 static void
 on_mem_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
@@ -156,12 +168,14 @@ on_mem_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 	const struct apir_hole hole = {.addr = (uintptr_t)addr, .len = len};
 	const bool goes = event == RTE_MEM_EVENT_FREE;
 	struct apir_mem_region regions[APIR_MEM_MAX_REGIONS];
-	int nb, ret;
+	int nb = 0, ret;
 	uint16_t i;
 
 	RTE_SET_USED(arg);
 	pthread_mutex_lock(&mem_lock);
-	nb = apir_regions_get(regions, APIR_MEM_MAX_REGIONS, goes ? &hole : NULL);
+	/* devices on PCI do not, and EAL need not have memory that can be shared for their sake */
+	if (anybody_follows())
+		nb = apir_regions_get(regions, APIR_MEM_MAX_REGIONS, goes ? &hole : NULL);
 	for (i = 0; nb > 0 && i < RTE_APIR_MAX_DEVS; i++) {
 		struct apir_dev *dev = &apir_devs[i];
 

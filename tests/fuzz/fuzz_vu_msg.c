@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The apir authors
  */
 
-/* vhost-user messages: whatever is let through must be within what librte_vhost can take. */
+/* vhost-user messages: whatever is let through must be within what librte_vhost can take, and whatever is answered is ours. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,26 @@ check_mem(const struct vu_msg *msg)
 	}
 }
 
+static void
+check_answer(const struct vu_msg *msg)
+{
+	struct vu_msg a;
+	const bool wanted = vu_msg_answer(msg, &a);
+
+	check(a.hdr.request == msg->hdr.request && a.hdr.size <= VU_MSG_MAX_PAYLOAD);
+	check(wanted || !(msg->hdr.flags & VU_FLAG_NEED_REPLY));
+	if (msg->hdr.request != VU_GET_CONFIG || a.hdr.size == 0)
+		return;
+	check(a.hdr.size == VU_CONFIG_HDR + a.u.config.size);
+	check(a.u.config.offset < VU_CONFIG_SIZE &&
+	      a.u.config.size <= VU_CONFIG_SIZE - a.u.config.offset);
+	for (uint32_t i = 0; i < a.u.config.size; i++) {
+		const uint32_t at = a.u.config.offset + i - APIR_BLK_MARK_OFFSET;
+
+		check(a.u.config.region[i] == (at < 4 ? "APIR"[at] : 0));
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -58,11 +78,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] & 16)
 		msg.hdr.flags = VU_FLAG_VERSION;
 	if (data[0] & 32)
-		msg.hdr.request %= 24;
+		msg.hdr.request %= 48;
 	if (data[0] & 64)
 		msg.hdr.size = 8;
 	if (vu_msg_check(&msg, fds, nb) != NULL)
 		return 0;
+	if (vu_msg_action(&msg) != VU_PASS) {
+		check_answer(&msg);
+		return 0;
+	}
 	switch (msg.hdr.request) {
 	case VU_SET_MEM_TABLE:
 		check(nb == msg.u.mem.nb);

@@ -11,7 +11,7 @@
  *   guestapp EAL-OPTIONS -- load    [CONF...]  bursts until a line comes on stdin, every byte checked
  *   guestapp EAL-OPTIONS -- cost    [CONF...]  ticks of the guest's clock for enqueue and dequeue
  *
- * CONF: path=, pci=, timeout_ms=, queues=, burst=. Exit code 0: all is well; else the reason is on stderr.
+ * CONF: path=, pci=, timeout_ms=, queues=, burst=, and pool= packets. Exit code 0: all is well; else the reason is on stderr.
  */
 
 #include <errno.h>
@@ -33,6 +33,7 @@
 #define LEN   200u
 
 static struct rte_mempool *pool;
+static unsigned int pool_size = POOL;
 static uint16_t dev;
 
 static void
@@ -126,6 +127,30 @@ static const char where_source[] = "__kernel void where(APIR_BURST, __global ulo
 				   "	apir_data(i)[0] ^= 0x55;\n"
 				   "}\n";
 
+static int
+by_address(const void *a, const void *b)
+{
+	const rte_iova_t x = (*(struct rte_mbuf *const *)a)->buf_iova;
+	const rte_iova_t y = (*(struct rte_mbuf *const *)b)->buf_iova;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The packets that lie lowest and highest in physical memory: all mbufs are looked at. */
+static void
+take_outermost(struct rte_mbuf **in)
+{
+	struct rte_mbuf **all = calloc(pool_size, sizeof(*all));
+
+	if (all == NULL || rte_pktmbuf_alloc_bulk(pool, all, pool_size) != 0)
+		fail("an mbuf is missing");
+	qsort(all, pool_size, sizeof(*all), by_address);
+	memcpy(in, all, BURST / 2 * sizeof(*all));
+	memcpy(in + BURST / 2, all + pool_size - BURST / 2, BURST / 2 * sizeof(*all));
+	rte_pktmbuf_free_bulk(all + BURST / 2, pool_size - BURST);
+	free(all);
+}
+
 /* One line a packet: its guest-physical address, and where the kernel read it, as apird sees that. */
 static int
 where(void)
@@ -138,8 +163,7 @@ where(void)
 
 	must(rte_apir_buffer_create(dev, sizeof(seen), &buffer), "buffer");
 	p = make_pipeline(where_source, "where", buffer);
-	if (rte_pktmbuf_alloc_bulk(pool, in, BURST) != 0)
-		fail("no mbufs");
+	take_outermost(in);
 	for (unsigned int i = 0; i < BURST; i++)
 		fill(in[i], (uint8_t)i);
 	if (rte_apir_enqueue_burst(dev, 0, p, in, BURST) != BURST)
@@ -159,12 +183,13 @@ where(void)
 	return 0;
 }
 
-static const char xor_source[] = "__kernel void flip(APIR_BURST)\n"
-				 "{\n"
-				 "	const uint i = apir_index();\n"
-				 "	if (i >= apir_count()) return;\n"
-				 "	for (uint k = 0; k < apir_len(i); k++) apir_data(i)[k] ^= 0xa5;\n"
-				 "}\n";
+static const char xor_source[] =
+	"__kernel void flip(APIR_BURST)\n"
+	"{\n"
+	"	const uint i = apir_index();\n"
+	"	if (i >= apir_count()) return;\n"
+	"	for (uint k = 0; k < apir_len(i); k++) apir_data(i)[k] ^= 0xa5;\n"
+	"}\n";
 
 static int
 load(void)
@@ -227,6 +252,8 @@ parse(struct rte_apir_conf *conf, char *arg)
 		conf->nb_queue_pairs = (uint16_t)atoi(arg + 7);
 	else if (strncmp(arg, "burst=", 6) == 0)
 		conf->max_burst = (uint16_t)atoi(arg + 6);
+	else if (strncmp(arg, "pool=", 5) == 0)
+		pool_size = (unsigned int)atoi(arg + 5);
 	else
 		fail("what is that argument?");
 }
@@ -250,14 +277,14 @@ main(int argc, char **argv)
 	for (int i = used + 2; i < argc; i++)
 		parse(&conf, argv[i]);
 	must(rte_apir_open(&conf, &dev), "open");
-	pool = rte_pktmbuf_pool_create("packets", POOL, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	pool = rte_pktmbuf_pool_create("packets", pool_size, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	if (pool == NULL)
 		fail("no pool");
 	for (c = 0; c < RTE_DIM(commands); c++)
 		if (strcmp(argv[used + 1], commands[c].name) == 0)
 			ret = commands[c].fn();
 	must(rte_apir_close(dev), "close");
-	if (ret == 0 && rte_mempool_avail_count(pool) != POOL)
+	if (ret == 0 && rte_mempool_avail_count(pool) != pool_size)
 		fail("mbufs are missing from the pool");
 	if (ret == 0)
 		puts("done");

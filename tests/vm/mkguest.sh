@@ -32,8 +32,12 @@ drivers=(bus_pci bus_vdev mempool_ring net_virtio net_null net_pcap net_ring)
 for tool in busybox cpio depmod dpkg-deb apt-get dpdk-testpmd; do
 	command -v "$tool" >/dev/null || fail "$tool is missing: run tools/deps.sh"
 done
+# update_once: newer package lists, and all over again.
+update_once() {
+	[ -z "${MKGUEST_UPDATED:-}" ] && apt-get -qq update && MKGUEST_UPDATED=1 exec "$0" "$out"
+}
 image=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
-[ -n "$image" ] || fail "apt knows no linux-image-cloud-amd64: run apt-get update"
+[ -n "$image" ] || update_once || fail "apt knows no linux-image-cloud-amd64: run apt-get update"
 release=${image#linux-image-}
 
 mkdir -p "$out"
@@ -50,7 +54,9 @@ fi
 tmp=$(mktemp -d "$out/making.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 echo "mkguest.sh: downloading $image"
-(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download "$image") || fail "$image cannot be downloaded"
+# The lists may be older than the archive.
+(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download "$image") || { rm -rf "$tmp" && update_once; } ||
+	fail "$image cannot be downloaded"
 dpkg-deb -x "$tmp/$image"_*.deb "$tmp/k"
 
 root=$tmp/root
@@ -65,14 +71,14 @@ ln -s /run "$root/var/run"
 copy() {
 	local f=$1 to
 	while :; do
-		f=$(readlink -f "$(dirname "$f")")/$(basename "$f")
-		mkdir -p "$root$(dirname "$f")"
+		f=$(readlink -f "${f%/*}")/${f##*/}
+		[ -d "$root${f%/*}" ] || mkdir -p "$root${f%/*}"
 		[ -e "$root$f" ] || [ -L "$root$f" ] || cp -a "$f" "$root$f"
 		[ -L "$f" ] || return 0
 		to=$(readlink "$f")
 		case $to in
 		/*) f=$to ;;
-		*) f=$(dirname "$f")/$to ;;
+		*) f=${f%/*}/$to ;;
 		esac
 	done
 }
@@ -100,9 +106,7 @@ for f in "$root$pmds"/*.so.*; do
 	copy "/usr/lib/x86_64-linux-gnu/$(basename "$f")"
 done
 cp "$(command -v busybox)" "$root/usr/bin/busybox"
-for a in $(busybox --list); do
-	[ -e "$root/usr/bin/$a" ] || ln -s busybox "$root/usr/bin/$a"
-done
+busybox --install -s "$root/usr/bin"
 install -m 755 "$here/init" "$root/init"
 
 depmod -b "$tmp/k" "$release"

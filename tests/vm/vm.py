@@ -119,7 +119,7 @@ def apir_device(sock, carrier="fs", queues=4, size=1024, addr=APIR_ADDR, tag="ap
 class Vm:
     """A guest. devices: QEMU arguments, lists of them joined.
 
-    memory: MiB; shared: "memfd", "hugetlb" or None (memory that back-ends cannot see). iommu: a virtual IOMMU.
+    memory: MiB; shared: "memfd", "hugetlb", or "private" and None (memory that back-ends cannot see). iommu: a virtual IOMMU.
     slots: memory slots for hotplug. hugepages: 2 MiB pages in the guest. files: {path in the guest: bytes}.
     """
 
@@ -141,13 +141,15 @@ class Vm:
                 shutil.copyfileobj(base, f)
             f.write(cpio({**our_files(), **(files or {})}))
         backend = {"memfd": "memory-backend-memfd,share=on,", "hugetlb": "memory-backend-memfd,hugetlb=on,share=on,",
-                   None: "memory-backend-ram,"}[shared]
+                   "private": "memory-backend-memfd,share=off,", None: "memory-backend-ram,"}[shared]
+        # maxcpus=1: the guest's init starts the other processors. QEMU 7.2 can crash when one processor writes to a device
+        # while another changes where devices lie, which finding the PCI devices does a hundred times over. Faster, too.
         args = ["qemu-system-x86_64", "-name", "apir-test", "-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config",
                 "-display", "none", "-machine", "q35" + (",kernel-irqchip=split" if iommu else ""), "-cpu", "max",
                 "-smp", str(smp), "-m", f"{memory}" + (f",slots={slots},maxmem=2G" if slots else ""),
                 "-object", f"{backend}id=mem,size={memory}M", "-numa", "node,memdev=mem",
                 "-kernel", os.path.join(GUEST_DIR, "vmlinuz"), "-initrd", initrd, "-append",
-                "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check "
+                "console=ttyS0 quiet panic=-1 maxcpus=1 mitigations=off nokaslr tsc=reliable no_timer_check "
                 f"random.trust_cpu=on hugepages={hugepages} " + ("intel_iommu=on " if iommu else "") + cmdline,
                 "-serial", f"file:{self.console_path}",
                 "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off"]
@@ -163,6 +165,15 @@ class Vm:
         self._limit = threading.Timer(lifetime * SLOW, self.proc.kill)
         self._limit.daemon = True
         self._limit.start()
+        try:
+            # at once: what the agent says before somebody listens is lost
+            self._connect("tty1")
+            self._connect("qmp")
+            self._qmp = self._sockets["qmp"].makefile("rwb")
+            self.qmp("qmp_capabilities")
+        except AssertionError:
+            self.close()
+            raise
 
     # Boot and end ------------------------------------------------------------
 
@@ -185,12 +196,6 @@ class Vm:
 
     def wait_ready(self, timeout=BOOT_TIMEOUT):
         """Until the guest's agent answers: after the start, or a reset."""
-        if "tty1" not in self._sockets:
-            self._connect("tty1")
-            self._connect("qmp")
-            self._qmp = self._sockets["qmp"].makefile("rwb")
-            self._qmp.readline()
-            self.qmp("qmp_capabilities")
         self._read_line(b"ready 0 0", timeout)
         self._agent_buf = b""
         return self
@@ -239,19 +244,23 @@ class Vm:
         apirtest._tmp_dirs.discard(self.dir)
 
     def qmp(self, command, **args):
-        """A QMP command; returns its result, fails on its error. Events are skipped."""
+        """A QMP command; returns its result, fails on its error. Greeting and events are skipped."""
         self._sockets["qmp"].settimeout(20 * SLOW)
-        self._qmp.write(json.dumps({"execute": command, "arguments": args}).encode() + b"\n")
-        self._qmp.flush()
-        while True:
-            line = self._qmp.readline()
-            if not line:
-                return None  # quit
-            answer = json.loads(line)
-            if "error" in answer:
-                raise AssertionError(f"QMP {command}: {answer['error']['desc']}")
-            if "return" in answer:
-                return answer["return"]
+        try:
+            self._qmp.write(json.dumps({"execute": command, "arguments": args}).encode() + b"\n")
+            self._qmp.flush()
+            while line := self._qmp.readline():
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise AssertionError(f"QMP {command}: {answer['error']['desc']}")
+                if "return" in answer:
+                    return answer["return"]
+            why = "QEMU has ended"
+        except OSError as e:
+            why = e
+        if command == "quit":
+            return None
+        raise AssertionError(f"QMP {command}: {why}\n{self.log}")
 
     def reset(self):
         """As the reset button does; returns when the guest is up again."""
@@ -282,6 +291,8 @@ class Vm:
                 line, self._agent_buf = self._agent_buf.split(b"\n", 1)
                 if line.startswith(want):
                     return line[len(want):]
+                if line == b"ready 0 0":
+                    raise AssertionError(f"the guest has started anew: {want.decode()}\n{self.log}")
             self._fill(end, want.decode())
 
     def _request(self, verb, data=b"", timeout=20):
@@ -328,7 +339,7 @@ class Vm:
 
     def bind(self, driver="uio", addr=APIR_ADDR):
         """Give the device to DPDK, with our own tool."""
-        self.ok(f"modprobe {BIND[driver]}; apir-bind --driver {BIND[driver]} {addr}")
+        self.ok(f"apir-bind --driver {BIND[driver]} {addr}")
 
     def testpmd(self, vdevs=(), args=(), eal=(), **kw):
         """testpmd in the guest, with net_apir as a plugin."""
@@ -355,7 +366,7 @@ class Job:
 
     def kill(self, sig="KILL", program=None):
         """A signal to each process of the job that runs program (default: the job's name)."""
-        self.guest.run(f"pkill -{sig} -x {program or self.name}")
+        self.guest.run(f"killall -{sig} {program or self.name}")
 
     def wait_log(self, regex, timeout=30):
         pattern = re.compile(regex, re.M)
@@ -448,7 +459,7 @@ class GuestTestpmd(apirtest.Testpmd):
         return self.guest.run(f"test -e {self._rc_file}").rc != 0
 
     def kill(self, sig="KILL"):
-        self.guest.run(f"pkill -{sig} -x dpdk-testpmd")
+        self.guest.run(f"killall -{sig} dpdk-testpmd")
 
     def wait(self, timeout=20.0):
         apirtest.wait_until(lambda: not self.running, timeout, "end of testpmd")

@@ -92,6 +92,31 @@ hello_refusals(void **state)
 	assert_int_equal(rsp.version, APIR_VERSION);
 }
 
+static void *
+enable_soon(void *arg)
+{
+	const struct timespec ts = {.tv_nsec = 20000000};
+
+	(void)arg;
+	nanosleep(&ts, NULL);
+	session_queue(rig.s, RIG_QUEUES, true);
+	return NULL;
+}
+
+/* The messages that set the last ring up are still on their way. */
+static void
+hello_overtakes_a_ring(void **state)
+{
+	pthread_t t;
+
+	(void)state;
+	session_queue(rig.s, RIG_QUEUES, false);
+	pthread_create(&t, NULL, enable_soon, NULL);
+	rig_hello_ok(&rig);
+	pthread_join(t, NULL);
+	rig_loopback_works(&rig, RIG_QUEUES - 1);
+}
+
 static void
 hello_twice(void **state)
 {
@@ -220,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_before_hello),     T(hello_refusals),		 T(hello_twice),
 		T(strange_control_messages), T(control_chains_that_lie), T(ten_guests_at_once),
+		T(hello_overtakes_a_ring),
 	};
 
 	return cmocka_run_group_tests_name("hello", tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -61,6 +62,7 @@ setup(void **state)
 	snprintf(t.front.sun_path, sizeof(t.front.sun_path), "%s/front", t.dir);
 	snprintf(t.lib.sun_path, sizeof(t.lib.sun_path), "%s/lib", t.dir);
 	t.be.max_sessions = 4;
+	t.be.limit = (struct log_limit)LOG_LIMIT_INIT;
 	t.lib_fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(t.lib_fd, (struct sockaddr *)&t.lib, sizeof(t.lib)), 0);
 	assert_int_equal(listen(t.lib_fd, 4), 0);
@@ -125,7 +127,9 @@ connect_pair(void)
 	assert_true(p.lib >= 0);
 	m = receive(p.lib);
 	assert_int_equal(m.hdr.request, VU_APIRD_ID);
-	p.id = m.u.u64;
+	p.id = m.u.id.conn;
+	assert_int_equal(m.u.id.pid, getpid());
+	assert_true(m.u.id.comm[0] != '\0');
 	return p;
 }
 
@@ -192,12 +196,11 @@ test_library_closes_first(void **state)
 static void
 test_refused_message(void **state)
 {
-	const struct vu_msg bad = {.hdr = {VU_APIRD_ID, VU_FLAG_VERSION, sizeof(uint64_t)}};
+	const struct vu_msg bad = {.hdr = {VU_SET_FEATURES, VU_FLAG_VERSION, 0}};
 	struct pair p = connect_pair();
 
 	(void)state;
 	relay_tell(p.id, false);
-	/* the relay's own message is nothing a front-end may send */
 	assert_int_equal(send_msg(p.front, &bad, NULL, 0), 0);
 	wait_end(p.lib);
 	settle();
@@ -207,6 +210,115 @@ test_refused_message(void **state)
 	close(p.front);
 	close(p.lib);
 	stop();
+}
+
+/* Send, as soon as there is room. */
+static void
+send_waiting(int fd, const struct vu_msg *m)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	while (send_msg(fd, m, NULL, 0) != 0) {
+		assert_int_equal(errno, EAGAIN);
+		assert_int_equal(poll(&room, 1, WAIT_MS), 1);
+	}
+}
+
+/* What is not for the library does not reach it, and the connection goes on. */
+static void
+test_answered_by_the_relay(void **state)
+{
+	static const uint32_t requests[] = {VU_APIRD_ID, VU_ADD_MEM_REG, VU_RESET_DEVICE, 99};
+	struct vu_msg m = {.hdr = {VU_GET_CONFIG, VU_FLAG_VERSION, VU_CONFIG_HDR + 57}};
+	struct pair p = connect_pair();
+
+	(void)state;
+	m.u.config.size = 57;
+	relay_tell(p.id, false);
+	assert_int_equal(send_msg(p.front, &m, NULL, 0), 0);
+	m = receive(p.front);
+	assert_int_equal(m.hdr.request, VU_GET_CONFIG);
+	assert_memory_equal(m.u.config.region + 16, "APIR", 4);
+	for (unsigned int i = 0; i < 4; i++) {
+		m = (struct vu_msg){.hdr = {requests[i], VU_FLAG_VERSION | VU_FLAG_NEED_REPLY, 0}};
+		assert_int_equal(send_msg(p.front, &m, NULL, 0), 0);
+		m = receive(p.front);
+		assert_int_equal(m.hdr.request, requests[i]);
+		assert_int_equal(m.u.u64, 1);
+	}
+	/* more than are read at a time, none of them answered */
+	m.hdr = (struct vu_msg_hdr){VU_IOTLB_MSG, VU_FLAG_VERSION, 0};
+	for (unsigned int i = 0; i < 300; i++)
+		send_waiting(p.front, &m);
+	m.hdr.request = VU_SET_OWNER;
+	send_waiting(p.front, &m);
+	assert_int_equal(receive(p.lib).hdr.request, VU_SET_OWNER);
+	/* who relies on what is not done sees the end */
+	m.hdr = (struct vu_msg_hdr){VU_RESET_DEVICE, VU_FLAG_VERSION, 0};
+	assert_int_equal(send_msg(p.front, &m, NULL, 0), 0);
+	wait_end(p.lib);
+	assert_true(is_open(p.front));
+	relay_tell(p.id, true);
+	wait_end(p.front);
+	close(p.front);
+	close(p.lib);
+	stop();
+}
+
+/* Whether what is logged from here on, up to the relay's end, has this text. */
+static void
+assert_logged(int log_fd, const char *text)
+{
+	char buf[4096];
+	const ssize_t n = pread(log_fd, buf, sizeof(buf) - 1, 0);
+
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	if (strstr(buf, text) == NULL)
+		fail_msg("'%s' lacks '%s'", buf, text);
+}
+
+/* QEMU whose memory cannot be shared sets the features and then gives up. */
+static void
+test_no_memory_is_told(void **state)
+{
+	const int log_fd = memfd_create("log", 0), old = dup(STDERR_FILENO);
+	const struct vu_msg m = {.hdr = {VU_SET_FEATURES, VU_FLAG_VERSION, 8}, .u.u64 = 1};
+	struct pair p = connect_pair();
+
+	(void)state;
+	assert_true(dup2(log_fd, STDERR_FILENO) >= 0);
+	relay_tell(p.id, false);
+	assert_int_equal(send_msg(p.front, &m, NULL, 0), 0);
+	assert_int_equal(receive(p.lib).hdr.request, VU_SET_FEATURES);
+	close(p.front);
+	wait_end(p.lib);
+	relay_tell(p.id, true);
+	close(p.lib);
+	stop();
+	assert_true(dup2(old, STDERR_FILENO) >= 0);
+	close(old);
+	assert_logged(log_fd, "share=on");
+	close(log_fd);
+}
+
+static void
+test_client_retries(void **state)
+{
+	uint64_t ms = 0;
+
+	(void)state;
+	/* never tried, and after one that lived: soon */
+	assert_int_equal(relay_retry_ms(0, 0), 500);
+	assert_int_equal(relay_retry_ms(4000, 60000), 500);
+	/* ends at once again and again: less and less often, but always again */
+	for (unsigned int i = 0; i < 20; i++) {
+		const uint64_t next = relay_retry_ms(ms, 3);
+
+		assert_true(next >= ms && next <= 5000);
+		ms = next;
+	}
+	assert_int_equal(ms, 5000);
 }
 
 static void
@@ -265,6 +377,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_library_closes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answered_by_the_relay, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory_is_told, setup, teardown),
+		cmocka_unit_test(test_client_retries),
 		cmocka_unit_test_setup_teardown(test_nothing_before_the_library_has_it, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_library_refuses, setup, teardown),

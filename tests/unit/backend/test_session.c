@@ -275,6 +275,121 @@ guest_that_restarts(void **state)
 	rig_loopback_works(&rig, 0);
 }
 
+static unsigned int
+control_status(uint16_t type)
+{
+	const struct apir_ctl_req in = {.magic = APIR_MAGIC, .type = type};
+	struct apir_ctl_rsp out;
+
+	assert_int_equal(rig_ctl(&rig, &in, sizeof(in), &out, sizeof(out)), sizeof(out));
+	return out.status;
+}
+
+static unsigned int
+burst_status(unsigned int q)
+{
+	struct guest_burst b;
+
+	rig_burst(&rig, q, 0, &b);
+	guest_wait(&rig.data[q]);
+	return b.rsp->status;
+}
+
+/* The guest's kernel takes the device over, say, and knows nothing of HELLO. */
+static void
+driver_that_begins_anew(void **state)
+{
+	(void)state;
+	rig_hello_ok(&rig);
+	rig_loopback_works(&rig, 0);
+	session_stop(rig.s);
+	memset(rig.base, 0, sizeof(rig.base));
+	guest_ring_close(&rig.ctl);
+	guest_ring(&rig.g, &rig.ctl, 0, 8);
+	for (unsigned int i = 0; i < RIG_QUEUES; i++) {
+		guest_ring_close(&rig.data[i]);
+		guest_ring(&rig.g, &rig.data[i], 1 + i, 64);
+	}
+	assert_int_equal(session_start(rig.s), 0);
+	assert_int_equal(control_status(APIR_CTL_RPC), APIR_S_NOTREADY);
+	for (unsigned int i = 0; i < RIG_QUEUES; i++)
+		assert_int_equal(burst_status(i), APIR_S_NOTREADY);
+	rig_hello_ok(&rig);
+	rig_loopback_works(&rig, 1);
+}
+
+/* A machine halted for a while: its rings are taken and given back, its driver knows nothing of it. */
+static void
+machine_halted_for_a_while(void **state)
+{
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+	apir_program_res res;
+
+	(void)state;
+	rig_hello_ok(&rig);
+	program_create(&rig, "__kernel void k()", &res);
+	xdr_free((xdrproc_t)xdr_apir_program_res, &res);
+	for (unsigned int n = 0; n < 3; n++) {
+		rig_loopback_works(&rig, 0);
+		session_stop(rig.s);
+		session_stop(rig.s); /* for each ring again */
+		assert_int_equal(session_start(rig.s), 0);
+		rig_loopback_works(&rig, 1);
+		assert_int_equal(mock.programs, 1);
+		rig_hello_req(&req);
+		assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_INVAL);
+	}
+}
+
+/* Make a request available, and notify nobody. */
+static void
+offer_quietly(struct guest_ring *r, uint16_t head)
+{
+	r->avail->ring[r->avail->idx % r->size] = head;
+	atomic_fetch_add((_Atomic uint16_t *)&r->avail->idx, 1);
+}
+
+/* A queue that HELLO did not name is nobody's to poll, but who kicks it is told. */
+static void
+queues_not_announced(void **state)
+{
+	const uint64_t one = 1;
+	struct apir_hello_req req;
+	struct apir_hello_rsp rsp;
+	struct vring_used_elem e;
+	struct guest_burst b;
+
+	(void)state;
+	/* poll threads that never sleep */
+	rig_close(&rig);
+	rig_backend_end();
+	rig_backend(4, 10000000);
+	rig_open(&rig, 0);
+	assert_int_equal(burst_status(0), APIR_S_NOTREADY);
+	rig_hello_req(&req);
+	req.nb_data_queues = 1;
+	assert_int_equal(rig_hello(&rig, &req, &rsp), APIR_S_OK);
+	guest_burst(&rig.g, &b, RIG_FREE, 3, 60);
+	guest_name(&rig.data[0], 0, &b);
+	offer_quietly(&rig.data[0], 0);
+	guest_wait(&rig.data[0]);
+	assert_int_equal(b.rsp->status, APIR_S_OK);
+	guest_burst(&rig.g, &b, RIG_FREE, 3, 60);
+	guest_name(&rig.data[1], 0, &b);
+	offer_quietly(&rig.data[1], 0);
+	settle();
+	assert_int_equal(guest_poll(&rig.data[1], &e), 0);
+	assert_int_equal(write(rig.data[1].kick_fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(guest_wait(&rig.data[1]).len, 16);
+	assert_int_equal(b.rsp->status, APIR_S_NOTREADY);
+	/* Nor is it after a change of memory. */
+	session_pause(rig.s);
+	session_resume(rig.s);
+	assert_int_equal(burst_status(1), APIR_S_NOTREADY);
+	assert_int_equal(burst_status(0), APIR_S_OK);
+}
+
 /* Offer a program whose build does not end until the test says so. */
 static void
 start_build(void)
@@ -389,6 +504,36 @@ broken_control_ring(void **state)
 	assert_int_equal(b.rsp->status, APIR_S_OK);
 }
 
+static unsigned int
+empty_kicks(void)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&rig.s->ctl.lock);
+	n = rig.s->ctl.empty_kicks;
+	pthread_mutex_unlock(&rig.s->ctl.lock);
+	return n;
+}
+
+/* A guest whose memory is its own alone rings, and there is nothing. */
+static void
+kicks_without_requests(void **state)
+{
+	const uint64_t one = 1;
+
+	(void)state;
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(write(rig.ctl.kick_fd, &one, sizeof(one)), sizeof(one));
+		while (empty_kicks() < i)
+			settle();
+	}
+	rig_hello_ok(&rig);
+	/* Once there was one, it is but a spurious notification. */
+	assert_int_equal(write(rig.ctl.kick_fd, &one, sizeof(one)), sizeof(one));
+	settle();
+	assert_int_equal(empty_kicks(), 3);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -402,6 +547,8 @@ main(void)
 		T(build_stalls_no_packet),	 T(connection_ends_during_a_build),
 		T(rings_restart_during_a_build), T(memory_replaced_during_a_build),
 		T(memory_that_is_no_use),	 T(broken_control_ring),
+		T(driver_that_begins_anew),	 T(machine_halted_for_a_while),
+		T(queues_not_announced),	 T(kicks_without_requests),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "virtio_apir.h"
 #include "vu_msg.h"
 
 static int efd, memfd, pipefd[2];
@@ -69,23 +70,150 @@ refused(const struct vu_msg *m, int fd, const char *text)
 static void
 unknown_messages(void **state)
 {
-	static const uint32_t known[] = {1,  2,	 3,  4,	 5,  8,	 9,  10, 11,
-					 12, 13, 14, 15, 16, 17, 18, 21};
+	static const uint32_t for_library[] = {1,  2,  3,  4,  5,  8,  9,  10, 11,
+					       12, 13, 14, 15, 16, 17, 18, 21};
+	int many[VU_MSG_MAX_FDS];
 
 	(void)state;
+	for (unsigned int i = 0; i < VU_MSG_MAX_FDS; i++)
+		many[i] = efd;
 	for (uint32_t i = 0; i < 100; i++) {
 		struct vu_msg m = message(i, 0);
 		bool is_known = false;
 
-		for (unsigned int k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			is_known |= known[k] == i;
-		if (!is_known)
-			refused(&m, -1, "no such message");
-		assert_int_equal(strcmp(vu_msg_name(i), "unknown") != 0, is_known);
+		for (unsigned int k = 0; k < sizeof(for_library) / sizeof(for_library[0]); k++)
+			is_known |= for_library[k] == i;
+		assert_int_equal(vu_msg_action(&m) == VU_PASS, is_known);
+		/* What is not for it is no reason to end a connection, whatever is in it. */
+		if (!is_known && i != VU_GET_CONFIG && i != VU_SET_CONFIG)
+			assert_null(vu_msg_check(&m, many, 8));
 	}
 	struct vu_msg m = message(UINT32_MAX, 0);
 
-	refused(&m, -1, "no such message");
+	passes(&m, -1);
+	assert_int_equal(vu_msg_action(&m), VU_IGNORE);
+	m = message(VU_APIRD_ID, 8);
+	assert_int_equal(vu_msg_action(&m), VU_IGNORE);
+	assert_string_equal(vu_msg_name(99), "unknown");
+	assert_string_equal(vu_msg_name(VU_ADD_MEM_REG), "ADD_MEM_REG");
+}
+
+/* The answer of apird itself, with or without a wish to be acknowledged. */
+static bool
+answered(uint32_t request, bool need_reply, struct vu_msg *answer)
+{
+	struct vu_msg m = message(request, 0);
+	bool ret;
+
+	m.hdr.flags |= need_reply ? VU_FLAG_NEED_REPLY : 0;
+	ret = vu_msg_answer(&m, answer);
+	assert_int_equal(answer->hdr.request, request);
+	assert_int_equal(answer->hdr.flags, VU_FLAG_VERSION | VU_FLAG_REPLY);
+	return ret;
+}
+
+static void
+messages_not_offered(void **state)
+{
+	static const uint32_t silent[] = {VU_SET_LOG_BASE,
+					  VU_IOTLB_MSG,
+					  VU_SET_INFLIGHT_FD,
+					  VU_VRING_KICK,
+					  VU_SET_STATUS,
+					  VU_ADD_MEM_REG,
+					  VU_REM_MEM_REG,
+					  VU_RESET_DEVICE,
+					  0,
+					  99,
+					  UINT32_MAX};
+	struct vu_msg m, a;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		assert_false(answered(silent[i], false, &a));
+		assert_true(answered(silent[i], true, &a));
+		assert_int_equal(a.hdr.size, 8);
+		assert_int_equal(a.u.u64, 1);
+	}
+	/* Who is not told would go on as if memory or rings were left alone. */
+	m = message(VU_REM_MEM_REG, 0);
+	assert_int_equal(vu_msg_action(&m), VU_END);
+	m = message(VU_RESET_DEVICE, 0);
+	assert_int_equal(vu_msg_action(&m), VU_END);
+	/* Answers that somebody waits for in any case. */
+	assert_true(answered(VU_GET_INFLIGHT_FD, false, &a));
+	assert_int_equal(a.hdr.size, 24);
+	assert_int_equal(a.u.u64, 0);
+	assert_true(answered(VU_GET_MAX_MEM_SLOTS, false, &a));
+	assert_int_equal(a.u.u64, 8);
+	assert_true(answered(VU_GET_STATUS, false, &a));
+	assert_int_equal(a.u.u64, 0);
+	assert_true(answered(VU_CHECK_DEVICE_STATE, false, &a));
+	assert_int_equal(a.u.u64, 1);
+	assert_true(answered(VU_SET_DEVICE_STATE_FD, false, &a));
+	assert_int_equal(a.u.u64, 0x101);
+}
+
+static struct vu_msg
+config_message(uint32_t request, uint32_t offset, uint32_t size)
+{
+	struct vu_msg m = message(request, VU_CONFIG_HDR + size);
+
+	m.u.config.offset = offset;
+	m.u.config.size = size;
+	return m;
+}
+
+static void
+configuration_space(void **state)
+{
+	/* as QEMU's vhost-user-blk asks, the whole, our mark alone, a piece of it */
+	static const uint32_t ranges[][2] = {{0, 57}, {0, 256}, {16, 4}, {17, 2}, {20, 236}};
+	static const uint32_t bad[][2] = {{0, 0},   {256, 1},	     {255, 2},
+					  {1, 256}, {UINT32_MAX, 1}, {UINT32_MAX - 3, 8}};
+	uint8_t space[VU_CONFIG_SIZE] = {0};
+	struct vu_msg m, a;
+
+	(void)state;
+	memcpy(space + APIR_BLK_MARK_OFFSET, "APIR", 4);
+	for (unsigned int i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		const uint32_t offset = ranges[i][0], size = ranges[i][1];
+
+		m = config_message(VU_GET_CONFIG, offset, size);
+		memset(m.u.config.region, 0xee, sizeof(m.u.config.region));
+		passes(&m, -1);
+		assert_int_equal(vu_msg_action(&m), VU_ANSWER);
+		assert_true(vu_msg_answer(&m, &a));
+		assert_int_equal(a.hdr.size, VU_CONFIG_HDR + size);
+		assert_int_equal(a.u.config.offset, offset);
+		assert_int_equal(a.u.config.size, size);
+		assert_memory_equal(a.u.config.region, space + offset, size);
+	}
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		m = config_message(VU_GET_CONFIG, bad[i][0], bad[i][1]);
+		passes(&m, -1);
+		assert_true(vu_msg_answer(&m, &a));
+		assert_int_equal(a.hdr.size, 0);
+	}
+	/* The payload is as long as it says. */
+	m = config_message(VU_GET_CONFIG, 0, 57);
+	m.hdr.size--;
+	refused(&m, -1, "size");
+	m.hdr.size = VU_CONFIG_HDR - 1;
+	refused(&m, -1, "size");
+	m = config_message(VU_GET_CONFIG, 0, 57);
+	m.u.config.size = UINT32_MAX;
+	refused(&m, -1, "size");
+	m = config_message(VU_GET_CONFIG, 0, 57);
+	refused(&m, efd, "fds");
+	/* A guest that writes there is told that all is well. */
+	m = config_message(VU_SET_CONFIG, 32, 1);
+	passes(&m, -1);
+	assert_false(vu_msg_answer(&m, &a));
+	m.hdr.flags |= VU_FLAG_NEED_REPLY;
+	assert_true(vu_msg_answer(&m, &a));
+	assert_int_equal(a.hdr.size, 8);
+	assert_int_equal(a.u.u64, 0);
 }
 
 static void
@@ -236,6 +364,7 @@ memory_tables(void **state)
 	table_is(&m, "cut short");
 	m = table(2);
 	refused(&m, memfd, "one fd for each");
+	refused(&m, memfd, "share=on");
 	m.u.mem.r[1].size = 0;
 	table_is(&m, "empty");
 	m = table(2);
@@ -316,6 +445,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_messages),
+		cmocka_unit_test(messages_not_offered),
+		cmocka_unit_test(configuration_space),
 		cmocka_unit_test(flags),
 		cmocka_unit_test(queue_size_zero_or_too_large),
 		cmocka_unit_test(queue_that_does_not_exist),
