@@ -242,6 +242,7 @@ each(const char *addr, const struct apir_carrier *carrier, void *ctx)
 	struct apir_pci_ident ident = {.carrier = carrier};
 	const char *why = "it is a disk in use";
 	struct apir_pci_sysfs s;
+	bool busy = false;
 	char driver[64];
 	int ret = 0;
 
@@ -253,6 +254,8 @@ each(const char *addr, const struct apir_carrier *carrier, void *ctx)
 		why = strerror(-ret);
 		if (ret == 0)
 			ret = apir_pci_identify(&s.pci, &ident, &why);
+		if (ret > 0)
+			busy = apir_pci_sysfs_lock(&s) != 0;
 		apir_pci_sysfs_close(&s);
 	}
 	if (ret < 0) {
@@ -269,6 +272,10 @@ each(const char *addr, const struct apir_carrier *carrier, void *ctx)
 		return 0;
 	}
 	nb_found++;
+	if (busy && opt.action != STATUS) {
+		complain("%s is in use by a DPDK program: end that first", addr);
+		return 0;
+	}
 	switch (opt.action) {
 	case BIND:
 		bind_one(addr);
@@ -278,8 +285,8 @@ each(const char *addr, const struct apir_carrier *carrier, void *ctx)
 		break;
 	case STATUS:
 		apir_pci_sysfs_driver(addr, driver, sizeof(driver));
-		printf("%s  %-26s tag %-12s driver %s\n", addr, ident.carrier->name, ident.tag,
-		       driver[0] != '\0' ? driver : "none");
+		printf("%s  %-26s tag %-12s driver %s%s\n", addr, ident.carrier->name, ident.tag,
+		       driver[0] != '\0' ? driver : "none", busy ? ", in use" : "");
 		break;
 	}
 	return 0;

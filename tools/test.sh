@@ -224,6 +224,7 @@ if [ -z "$quick" ]; then
 	if build "build with sanitizers (build-asan/)" build-asan; then
 		suite "unit tests, sanitizers" build-asan unit
 		suite "integration tests, sanitizers" build-asan integration
+		[ -z "$plain" ] || suite "virtual machines, sanitizers" build-asan vm-sanitizers
 	fi
 	if build "build fuzzers, with clang (build-fuzz/)" build-fuzz; then
 		suite "fuzzers" build-fuzz fuzz

@@ -123,6 +123,13 @@ struct apir_pci_sysfs {
 int apir_pci_sysfs_open(struct apir_pci_sysfs *s, const char *addr);
 void apir_pci_sysfs_close(struct apir_pci_sysfs *s);
 
+/**
+ * Take the function for this process, which the kernel's uio drivers do not see to; it ends with the process at the
+ * latest. Advisory: for drivers that ask. @return 0, or -EBUSY another one has it
+ */
+int apir_pci_sysfs_lock(struct apir_pci_sysfs *s);
+void apir_pci_sysfs_unlock(struct apir_pci_sysfs *s);
+
 /** Name of the kernel driver that has the function, "" for none. */
 void apir_pci_sysfs_driver(const char *addr, char *name, size_t size);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "apir_pci.h"
@@ -86,6 +87,18 @@ apir_pci_sysfs_close(struct apir_pci_sysfs *s)
 	if (s->cfg_fd >= 0)
 		close(s->cfg_fd);
 	s->cfg_fd = -1;
+}
+
+int
+apir_pci_sysfs_lock(struct apir_pci_sysfs *s)
+{
+	return flock(s->cfg_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -EBUSY;
+}
+
+void
+apir_pci_sysfs_unlock(struct apir_pci_sysfs *s)
+{
+	flock(s->cfg_fd, LOCK_UN);
 }
 
 void

@@ -77,7 +77,7 @@ probe(struct rte_pci_driver *drv, struct rte_pci_device *rte)
 {
 	struct apir_pci_dev *d = calloc(1, sizeof(*d));
 	struct apir_pci_ident ident;
-	const char *why;
+	const char *why = "no configuration space in sysfs";
 	int ret;
 
 	RTE_SET_USED(drv);
@@ -92,12 +92,8 @@ probe(struct rte_pci_driver *drv, struct rte_pci_device *rte)
 		ret = 1;
 		goto not_ours;
 	}
-	if (ret > 0)
-		ret = rte_pci_map_device(rte);
-	if (ret != 0) {
-		APIR_LOG(ERR, "%s cannot be used: %s\n", rte->name,
-			 ret > 0 ? "its kernel driver is neither uio_pci_generic nor vfio-pci"
-				 : strerror(-ret));
+	if (ret < 0) {
+		APIR_LOG(ERR, "%s cannot be used: %s\n", rte->name, why);
 		goto not_ours;
 	}
 	d->pci.ops = &bus_ops;
@@ -134,7 +130,6 @@ unplug(struct rte_pci_device *rte)
 	pthread_mutex_unlock(&devs_lock);
 	if (d == NULL)
 		return 0;
-	rte_pci_unmap_device(rte);
 	apir_pci_sysfs_close(&d->sysfs);
 	free(d);
 	return 0;
@@ -283,6 +278,29 @@ several(void)
 	return apir_err(EINVAL, "there are several apir devices, say which with pci=:%s", list);
 }
 
+/*
+ * With the lock held. BARs are mapped no sooner than this: as soon as any process lets go of a device that it has
+ * mapped, uio_pci_generic takes bus mastering from it, and so from the process that uses it.
+ */
+static int
+take(struct apir_pci_dev *d)
+{
+	int ret;
+
+	if (apir_pci_sysfs_lock(&d->sysfs) != 0)
+		return apir_err(EBUSY, "the apir device %s is in use by another process",
+				d->pci.addr);
+	ret = rte_pci_map_device(d->rte);
+	if (ret == 0) {
+		d->taken = true;
+		return 0;
+	}
+	apir_pci_sysfs_unlock(&d->sysfs);
+	return apir_err(ENODEV, "the apir device %s cannot be mapped: %s", d->pci.addr,
+			ret > 0 ? "its kernel driver is neither uio_pci_generic nor vfio-pci"
+				: "EAL's log says why");
+}
+
 int
 apir_pci_claim(const char *addr, struct apir_pci_dev **out)
 {
@@ -303,7 +321,7 @@ apir_pci_claim(const char *addr, struct apir_pci_dev **out)
 			       "ones: add --iova-mode=pa to EAL's options",
 			       d->pci.addr);
 	else if (d != NULL)
-		d->taken = true;
+		ret = take(d);
 	pthread_mutex_unlock(&devs_lock);
 	if (ret != 0)
 		return ret;
@@ -325,6 +343,8 @@ apir_pci_release(struct apir_pci_dev *dev)
 	if (dev == NULL)
 		return;
 	pthread_mutex_lock(&devs_lock);
+	rte_pci_unmap_device(dev->rte);
+	apir_pci_sysfs_unlock(&dev->sysfs);
 	dev->taken = false;
 	pthread_mutex_unlock(&devs_lock);
 }

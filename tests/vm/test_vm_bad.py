@@ -64,6 +64,18 @@ class Bad(vm.TestCase):
         r = g.run(f"{pmd} --vdev net_apir1,pci={vm.APIR_ADDR} -- --total-num-mbufs=2048", 25)
         self.assertIn(f"net_apir1: pci={vm.APIR_ADDR}: the apir device {vm.APIR_ADDR} is open already", r.out)
 
+        # another process has it
+        g.ok("mkfifo /tmp/in; (sleep 100 >/tmp/in & echo $! >/tmp/in.pid) >/dev/null 2>&1")
+        job = g.start(f"guestapp {' '.join(g.eal())} -- load pci={vm.APIR_ADDR} </tmp/in", "guestapp")
+        job.wait_log("running")
+        self.fails(g, f"the apir device {vm.APIR_ADDR} is in use by another process", f"pci={vm.APIR_ADDR}")
+        r = g.run(f"apir-bind --unbind {vm.APIR_ADDR}")
+        self.assertEqual(r.rc, 1)
+        self.assertIn(f"{vm.APIR_ADDR} is in use by a DPDK program", r.out)
+        self.assertIn("driver uio_pci_generic, in use", g.ok("apir-bind --status"))
+        g.ok("echo >/tmp/in; kill $(cat /tmp/in.pid)")
+        self.assertEqual(job.wait(), 0, job.log)
+
         # none of it has hurt the device, whose bursts are as large as its ring allows
         out = g.ok(f"guestapp {' '.join(g.eal())} -- open")
         self.assertIn("bursts of 126", out)

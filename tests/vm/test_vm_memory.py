@@ -9,37 +9,18 @@ import apirtest
 import vm
 
 
-def regions(d):
-    """Guest memory as apird maps it: [(guest-physical address, bytes, address in apird)]."""
-    told = re.findall(r"guest memory: \d+ regions, \d+ MiB \((.*)\)", d.log)[-1]
-    want = [(int(a, 16), int(k) << 10) for a, k in re.findall(r"(0x[0-9a-f]+)\+(\d+)K", told)]
-    maps = []
-    with open(f"/proc/{d.pid}/maps", encoding="ascii") as f:
-        for line in f:
-            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw-s ([0-9a-f]+) \S+ (\d+) +/memfd:memory-backend-memfd", line)
-            if m:
-                maps.append((int(m[1], 16), int(m[2], 16) - int(m[1], 16), int(m[3], 16)))
-    found = []
-    for gpa, size in want:
-        # each of QEMU's memory objects is a file of its own: those that tests add differ in size
-        found += [(gpa, size, start) for start, length, offset in maps
-                  if length == size and (offset == gpa or gpa >= 1 << 32)]
-    return found
-
-
 class Memory(vm.TestCase):
     def app(self, g, *words, eal=(), timeout=40):
         return g.run(f"guestapp {' '.join([*g.eal(), *eal])} -- {' '.join(words)}", timeout)
 
     def check_where(self, d, out, packets=64):
         """The address at which the kernel read each packet is the guest-physical one that its mbuf has."""
-        mapped = regions(d)
+        mapped = vm.guest_memory(d)
         self.assertTrue(mapped, d.log)
         pairs = re.findall(r"packet \d+: physical (0x[0-9a-f]+) kernel (0x[0-9a-f]+)", out)
         self.assertEqual(len(pairs), packets, out)
         for phys, seen in pairs:
-            gpa = [base + int(seen, 16) - va for base, size, va in mapped if va <= int(seen, 16) < va + size]
-            self.assertEqual(gpa, [int(phys, 16)], f"{phys} was read at {seen}; memory: {mapped}")
+            self.assertEqual(vm.physical(mapped, int(seen, 16)), [int(phys, 16)], f"{phys} was read at {seen}; memory: {mapped}")
         self.assertIn("copied 0\n", out)
         self.assertIn("done", out)
         return [int(phys, 16) for phys, _ in pairs]

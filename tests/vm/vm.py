@@ -38,6 +38,9 @@ import unittest
 import apirtest
 from apirtest import SLOW, SOURCE_DIR, BUILD_DIR
 
+# What runs in the guest has no sanitizers, which it has no libraries for.
+GUEST_BUILD_DIR = os.environ.get("APIR_GUEST_BUILD_DIR",
+                                 os.path.join(SOURCE_DIR, "build") if apirtest.SANITIZE else BUILD_DIR)
 GUEST_DIR = os.environ.get("APIR_VM_GUEST", os.path.join(SOURCE_DIR, "build", "vm-guest"))
 BOOT_TIMEOUT = 60
 LIFETIME = 110
@@ -101,7 +104,10 @@ def our_files():
     }
     out = {}
     for path, where in files.items():
-        with open(apirtest.built(*where), "rb") as f:
+        where = os.path.join(GUEST_BUILD_DIR, *where)
+        if not os.path.exists(where):
+            raise unittest.SkipTest(f"{where} is not built: build first, or set APIR_GUEST_BUILD_DIR")
+        with open(where, "rb") as f:
             out[path] = (f.read(), 0o755)
     return out
 
@@ -114,6 +120,29 @@ def apir_device(sock, carrier="fs", queues=4, size=1024, addr=APIR_ADDR, tag="ap
     dev = {"fs": f"vhost-user-fs-pci,chardev=c{slot},tag={tag},num-request-queues={queues},queue-size={size}",
            "blk": f"vhost-user-blk-pci,chardev=c{slot},num-queues={queues},queue-size={size}"}[carrier]
     return ["-chardev", chardev, "-device", f"{dev},addr={slot}{more}"]
+
+
+def guest_memory(d):
+    """Guest memory as apird maps it: [(guest-physical address, bytes, address in apird)]."""
+    told = re.findall(r"guest memory: \d+ regions, \d+ MiB \((.*)\)", d.log)[-1]
+    want = [(int(a, 16), int(k) << 10) for a, k in re.findall(r"(0x[0-9a-f]+)\+(\d+)K", told)]
+    maps = []
+    with open(f"/proc/{d.pid}/maps", encoding="ascii") as f:
+        for line in f:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw-s ([0-9a-f]+) \S+ (\d+) +/memfd:memory-backend-memfd", line)
+            if m:
+                maps.append((int(m[1], 16), int(m[2], 16) - int(m[1], 16), int(m[3], 16)))
+    found = []
+    for gpa, size in want:
+        # each of QEMU's memory objects is a file of its own: those that tests add differ in size
+        found += [(gpa, size, start) for start, length, offset in maps
+                  if length == size and (offset == gpa or gpa >= 1 << 32)]
+    return found
+
+
+def physical(memory, seen):
+    """The guest-physical addresses behind an address in apird: one, if it lies in guest memory."""
+    return [base + seen - va for base, size, va in memory if va <= seen < va + size]
 
 
 class Vm:
