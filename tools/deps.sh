@@ -36,7 +36,7 @@ packages=(
 	# test and document
 	clang libclang-rt-14-dev clang-format doxygen shellcheck iproute2 tcpdump tcpreplay python3 procps
 	iputils-ping curl ethtool dnsmasq-base iperf3
-	librte-net-pcap23 oclgrind
+	librte-net-pcap23 oclgrind valgrind
 	qemu-system-x86 busybox-static cpio kmod
 )
 missing=()

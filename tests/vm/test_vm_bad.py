@@ -50,6 +50,14 @@ class Bad(vm.TestCase):
                       "num-request-queues=", f"pci={vm.APIR_ADDR}", "queues=3")
         self.fails(g, "a queue of 256 entries is needed for such bursts, but the device allows 128: .*queue-size=256",
                    f"pci={vm.APIR_ADDR}", "burst=200")
+        for d in (small, odd, foreign):
+            self.assertTrue(d.running)
+
+    def test_surroundings(self):
+        """A good device: what EAL, other programs and an absent back-end do to it."""
+        d = self.start_apird_for()
+        g = self.start_vm(vm.apir_device(d.sock, queues=2, size=128))
+        g.bind()
         # EAL's own options
         self.fails(g, "needs physical addresses, but EAL uses virtual ones: add --iova-mode=pa", f"pci={vm.APIR_ADDR}",
                    eal=["--iova-mode=va"])
@@ -80,15 +88,13 @@ class Bad(vm.TestCase):
         out = g.ok(f"guestapp {' '.join(g.eal())} -- open")
         self.assertIn("bursts of 126", out)
         # the back-end goes before anybody says HELLO
-        small.kill()
-        small.wait()
+        d.kill()
+        d.wait()
         self.fails(g, r"no answer to HELLO within 1000 ms: .*is apird connected to the device's socket \(apird --client",
                    f"pci={vm.APIR_ADDR}", "timeout_ms=1000")
-        small = self.start_apird_for("small")
+        self.start_apird_for()
         out = g.ok(f"guestapp {' '.join(g.eal())} -- open")
         self.assertIn("done", out)
-        for d in (small, odd, foreign):
-            self.assertTrue(d.running)
 
 
 if __name__ == "__main__":

@@ -150,10 +150,11 @@ class Vm:
 
     memory: MiB; shared: "memfd", "hugetlb", or "private" and None (memory that back-ends cannot see). iommu: a virtual IOMMU.
     slots: memory slots for hotplug. hugepages: 2 MiB pages in the guest. files: {path in the guest: bytes}.
+    icount: the guest's clocks tick once for each instruction (with smp=1).
     """
 
     def __init__(self, devices=(), memory=448, shared="memfd", iommu=False, slots=0, hugepages=96, files=None,
-                 cmdline="", smp=2, lifetime=LIFETIME):
+                 cmdline="", smp=2, lifetime=LIFETIME, icount=False):
         need_vm()
         self.dir = apirtest.tmp_dir()
         self.console_path = os.path.join(self.dir, "console")
@@ -173,7 +174,7 @@ class Vm:
                    "private": "memory-backend-memfd,share=off,", None: "memory-backend-ram,"}[shared]
         # maxcpus=1: the guest's init starts the other processors. QEMU 7.2 can crash when one processor writes to a device
         # while another changes where devices lie, which finding the PCI devices does a hundred times over. Faster, too.
-        args = ["qemu-system-x86_64", "-name", "apir-test", "-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config",
+        args = ["qemu-system-x86_64", "-name", "apir-test", "-accel", f"tcg,thread={'single' if icount else 'multi'}", "-nodefaults", "-no-user-config",
                 "-display", "none", "-machine", "q35" + (",kernel-irqchip=split" if iommu else ""), "-cpu", "max",
                 "-smp", str(smp), "-m", f"{memory}" + (f",slots={slots},maxmem=2G" if slots else ""),
                 "-object", f"{backend}id=mem,size={memory}M", "-numa", "node,memdev=mem",
@@ -184,6 +185,8 @@ class Vm:
                 "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off"]
         for n in (1, 2, 3):
             args += ["-serial", f"unix:{self.dir}/tty{n},server=on,wait=off"]
+        if icount:
+            args += ["-icount", "shift=0,align=off,sleep=off"]
         if iommu:
             args += ["-device", "intel-iommu,intremap=on"]
         args += devices
