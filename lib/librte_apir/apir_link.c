@@ -142,7 +142,8 @@ apir_link_choose(struct apir_dev *dev)
 	const struct apir_pci *pci;
 	int ret;
 
-	if (c->choose && access(c->path, F_OK) != 0 && apir_pci_any()) {
+	/* a device that is of no use yet is better explained than a socket that is not there */
+	if (c->choose && (apir_pci_usable() || (access(c->path, F_OK) != 0 && apir_pci_any()))) {
 		c->pci = true;
 		c->path[0] = '\0';
 	}
@@ -207,7 +208,8 @@ apir_link_up(struct apir_dev *dev)
 	if (ret != 0)
 		return apir_err_core(ret, "cannot set up a session with %s: %s", dev->conf.path,
 				     strerror(-ret));
-	dev->hello_ms = HELLO_AGAIN_MS;
+	if (dev->conf.pci)
+		dev->hello_ms = HELLO_AGAIN_MS;
 	APIR_LOG(INFO, "device %u: session %u on %s, %s, %s\n", dev->id, dev->hello.session,
 		 dev->conf.path, dev->hello.device_name,
 		 dev->hello.copy_mode == APIR_COPY_STAGED ? "packets are copied" : "zero copy");

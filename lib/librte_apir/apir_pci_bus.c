@@ -232,16 +232,23 @@ count_ours(const char *addr, const struct apir_carrier *carrier, void *ctx)
 }
 
 bool
+apir_pci_usable(void)
+{
+	bool any;
+
+	pthread_mutex_lock(&devs_lock);
+	any = !TAILQ_EMPTY(&devs);
+	pthread_mutex_unlock(&devs_lock);
+	return any;
+}
+
+bool
 apir_pci_any(void)
 {
 	struct search s = {0};
 
-	pthread_mutex_lock(&devs_lock);
-	s.nb = !TAILQ_EMPTY(&devs);
-	pthread_mutex_unlock(&devs_lock);
-	if (s.nb == 0)
-		apir_pci_sysfs_each(count_ours, &s);
-	return s.nb != 0;
+	apir_pci_sysfs_each(count_ours, &s);
+	return s.nb != 0 || apir_pci_usable();
 }
 
 /* Taking one ------------------------------------------------------------------------ */

@@ -28,6 +28,8 @@ void apir_pci_release(struct apir_pci_dev *dev);
 /** The function itself, for the transport. */
 const struct apir_pci *apir_pci_func(const struct apir_pci_dev *dev);
 
+/** Has EAL found an apir device, taken or not? */
+bool apir_pci_usable(void);
 /** Does this machine have any apir device on PCI, usable or not? */
 bool apir_pci_any(void);
 

@@ -54,13 +54,14 @@ class Kernels(ApirdCase):
         self.assertIn(b"error", rest[20:20 + got])
 
     def test_kernel_that_does_not_end(self):
-        d, f = self.started("--kernel-timeout-ms", "500")
+        # the limit holds for making the pipeline too, for which a slow machine's compiler takes most of a second
+        d, f = self.started("--kernel-timeout-ms", "4000")
         p = f.pipeline(self.HEAD + b"while (apir_data(i)[0] == 0) mem_fence(CLK_GLOBAL_MEM_FENCE); }")
         f.burst(pipeline=p)
         f.mem[vufront.BURSTS + 0x800] = 0
         f.offer(1, 0)
-        self.assertEqual(d.wait(), 3)
-        self.assertIn(f"session 1: pipeline 0x{p:x} on queue 0 has run for more than 500 ms", d.log)
+        self.assertEqual(d.wait(30), 3)
+        self.assertIn(f"session 1: pipeline 0x{p:x} on queue 0 has run for more than 4000 ms", d.log)
         self.assertTrue(f.ended())
 
     def test_new_pipeline_that_does_not_end(self):
@@ -69,7 +70,7 @@ class Kernels(ApirdCase):
         with self.assertRaises((AssertionError, vufront.Gone)):
             f.timeout = 4 * apirtest.SLOW
             f.pipeline(source)
-        self.assertEqual(d.wait(), 3)
+        self.assertEqual(d.wait(30), 3)
         self.assertIn("a new pipeline has run for more than 2000 ms", d.log)
 
     @unittest.skipIf(apirtest.SANITIZE, "the sanitizer reports the fault")
@@ -85,11 +86,18 @@ class Kernels(ApirdCase):
         cache = os.path.join(self.tmp, "cache")
         source = self.HEAD + b"apir_data(i)[0] += 9; }"
 
+        def stored():
+            return sum(name.endswith(".bin") for name in os.listdir(cache))
+
         def cached():
             d = self.start_apird(["--cache-dir", cache])
             f = self.front(d.sock).start()
             f.hello()
             _, _, rest = f.result(f.rpc(2, struct.pack(">I", 0) + f.xdr(source) + f.xdr(b"")))
+            # apird's own probe and this program, which is saved when its session ends: apird, told to end, waits for
+            # that no longer than half a second
+            f.close()
+            apirtest.wait_until(lambda: stored() == 2, 20, "the program to be saved")
             d.stop()
             return struct.unpack_from(">IQI", rest)[2]
 

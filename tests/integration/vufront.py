@@ -40,7 +40,7 @@ class Front:
     GPA = 0x10000000
     UVA = 0x7F0000000000
 
-    def __init__(self, sock, queues=1, timeout=10.0):
+    def __init__(self, sock, queues=1, timeout=30.0):
         """sock: a path, or a connected socket."""
         if isinstance(sock, str):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
