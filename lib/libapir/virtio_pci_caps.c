@@ -12,15 +12,15 @@
 /* The list's entries are 4 bytes at least and lie in 192 bytes: more of them are a loop. */
 #define MAX_CAPS 48
 
-/* What the driver needs of each structure. */
+/* What the driver needs of each structure; alignment as in VIRTIO 1.2, 4.1.4. */
 static const struct {
 	const char *missing;
-	uint32_t min_len;
+	uint32_t min_len, align;
 } structs[APIR_PCI_NB_STRUCTS] = {
-	[APIR_PCI_COMMON] = {"it has no common configuration: no virtio 1 device", 56},
-	[APIR_PCI_NOTIFY] = {"it has no notification area: no virtio 1 device", 2},
-	[APIR_PCI_ISR] = {"it has no interrupt status: no virtio 1 device", 1},
-	[APIR_PCI_DEVICE] = {NULL, 1},
+	[APIR_PCI_COMMON] = {"it has no common configuration: no virtio 1 device", 56, 4},
+	[APIR_PCI_NOTIFY] = {"it has no notification area: no virtio 1 device", 2, 2},
+	[APIR_PCI_ISR] = {"it has no interrupt status: no virtio 1 device", 1, 1},
+	[APIR_PCI_DEVICE] = {NULL, 1, 1}, /* read byte by byte */
 };
 
 static int
@@ -60,7 +60,7 @@ take_cap(const struct apir_pci *pci, uint8_t pos, uint8_t cap_len, struct apir_p
 	if (s < 0 || caps->at[s].found)
 		return 0;
 	if (cap.cap.bar >= PCI_STD_NUM_BARS || cap.cap.length < structs[s].min_len ||
-	    cap.cap.offset > UINT32_MAX - cap.cap.length)
+	    cap.cap.offset > UINT32_MAX - cap.cap.length || cap.cap.offset % structs[s].align != 0)
 		return 0;
 	if (s == APIR_PCI_NOTIFY) {
 		if (cap_len < sizeof(cap))

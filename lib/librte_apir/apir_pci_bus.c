@@ -71,16 +71,27 @@ apir_pci_func(const struct apir_pci_dev *dev)
 
 /* What EAL finds ---------------------------------------------------------------- */
 
+/* Can DPDK map it? EAL asks this of drivers that have their devices mapped before probe(). */
+static bool
+can_map(const struct rte_pci_device *rte)
+{
+	return rte->kdrv == RTE_PCI_KDRV_UIO_GENERIC || rte->kdrv == RTE_PCI_KDRV_VFIO ||
+	       rte->kdrv == RTE_PCI_KDRV_IGB_UIO;
+}
+
 /* Returns as EAL wants it: 0 ours, 1 not ours, negative: ours but of no use. */
 static int
 probe(struct rte_pci_driver *drv, struct rte_pci_device *rte)
 {
-	struct apir_pci_dev *d = calloc(1, sizeof(*d));
+	struct apir_pci_dev *d;
 	struct apir_pci_ident ident;
 	const char *why = "no configuration space in sysfs";
 	int ret;
 
 	RTE_SET_USED(drv);
+	if (!can_map(rte))
+		return 1; /* the kernel's own driver has it */
+	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return -ENOMEM;
 	d->rte = rte;
@@ -303,9 +314,8 @@ take(struct apir_pci_dev *d)
 		return 0;
 	}
 	apir_pci_sysfs_unlock(&d->sysfs);
-	return apir_err(ENODEV, "the apir device %s cannot be mapped: %s", d->pci.addr,
-			ret > 0 ? "its kernel driver is neither uio_pci_generic nor vfio-pci"
-				: "EAL's log says why");
+	return apir_err(ENODEV, "the apir device %s cannot be mapped: EAL's log says why",
+			d->pci.addr);
 }
 
 int
