@@ -32,6 +32,40 @@ test_open_as_asked(void **state)
 	assert_int_equal(rte_vdev_uninit(VDEV), 0);
 }
 
+static void
+test_open_on_pci(void **state)
+{
+	(void)state;
+	assert_int_equal(env_probe("pci=0000:00:05.0"), 0);
+	assert_string_equal(fake_conf.pci, "0000:00:05.0");
+	assert_true(fake_conf.fewer_queue_pairs);
+	assert_int_equal(rte_vdev_uninit(VDEV), 0);
+	/* as many as asked for, or none */
+	assert_int_equal(env_probe("pci=0000:00:05.0,queues=2"), 0);
+	assert_false(fake_conf.fewer_queue_pairs);
+	assert_int_equal(rte_vdev_uninit(VDEV), 0);
+	/* with neither, the library chooses */
+	assert_int_equal(env_probe(""), 0);
+	assert_null(fake_conf.pci);
+	assert_int_equal(rte_vdev_uninit(VDEV), 0);
+	fake_open_error = -EBUSY;
+	assert_int_equal(env_probe("pci=0000:00:05.0"), -EBUSY);
+	assert_non_null(strstr(env_log(), VDEV ": pci=0000:00:05.0: "));
+}
+
+/* On PCI a missing back-end shows by its silence alone: that is waited out too. */
+static void
+test_wait_on_pci(void **state)
+{
+	(void)state;
+	fake_open_error = -ETIMEDOUT;
+	assert_int_equal(env_probe("pci=0000:00:05.0,wait_ms=50"), -ETIMEDOUT);
+	assert_true(fake_opens > 1);
+	fake_opens = 0;
+	assert_int_equal(env_probe("pci=0000:00:05.0"), -ETIMEDOUT);
+	assert_int_equal(fake_opens, 1);
+}
+
 /* Not told how many queues, the port takes what the back-end grants. */
 static void
 test_fewer_queues_than_default(void **state)
@@ -379,6 +413,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, env_setup, env_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_open_as_asked),
+		T(test_open_on_pci),
+		T(test_wait_on_pci),
 		T(test_fewer_queues_than_default),
 		T(test_bad_devargs),
 		T(test_open_fails),
