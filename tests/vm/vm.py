@@ -301,21 +301,26 @@ class Vm:
 
     # The agent -----------------------------------------------------------------
 
-    def _fill(self, end, what):
+    def _fill(self, end, what, nudge=False):
+        """More of what the agent says. nudge: after some silence send an empty line, which it passes over but whose
+        interrupt wakes its serial port: under load an answer once did not come."""
         s = self._sockets["tty1"]
         left = end - time.monotonic()
         if left <= 0:
             raise AssertionError(f"the guest does not answer: {what}\n{self.log}")
-        s.settimeout(left)
+        s.settimeout(min(left, 3.0) if nudge else left)
         try:
             data = s.recv(65536)
         except TimeoutError:
             data = None
+            if nudge:
+                s.settimeout(left)
+                s.sendall(b"\n")
         if data == b"":
             raise AssertionError(f"QEMU has ended with code {self.proc.wait()}: {what}\n{self.log}")
         self._agent_buf += data or b""
 
-    def _read_line(self, want, timeout):
+    def _read_line(self, want, timeout, nudge=False):
         """Skip lines up to one that begins so; returns the rest of it."""
         end = time.monotonic() + timeout * SLOW
         while True:
@@ -325,7 +330,7 @@ class Vm:
                     return line[len(want):]
                 if line == b"ready 0 0":
                     raise AssertionError(f"the guest has started anew: {want.decode()}\n{self.log}")
-            self._fill(end, want.decode())
+            self._fill(end, want.decode(), nudge)
 
     def _request(self, verb, data=b"", timeout=20):
         self._last_id += 1
@@ -333,9 +338,9 @@ class Vm:
         end = time.monotonic() + timeout * SLOW
         self._sockets["tty1"].settimeout(timeout * SLOW)
         self._sockets["tty1"].sendall(f"\n{rid} {verb}\n".encode() + data)
-        rc, length = map(int, self._read_line(rid.encode() + b" ", timeout).split())
+        rc, length = map(int, self._read_line(rid.encode() + b" ", timeout, True).split())
         while len(self._agent_buf) < length:
-            self._fill(end, verb)
+            self._fill(end, verb, True)
         out, self._agent_buf = self._agent_buf[:length], self._agent_buf[length:]
         return rc, out
 
