@@ -51,7 +51,8 @@ CLIENT *apir_ctl_client(struct apir_ctl *c);
 /**
  * Is the session still there? Calls the NULL procedure.
  *
- * @return 0, or a negative errno: -ETIMEDOUT no answer within timeout_ms; or it answers as one that knows nothing of us
+ * @return 0, or a negative errno: -ETIMEDOUT no answer within timeout_ms; -EAGAIN it answers as one that knows nothing of
+ *   us; -ENODEV it is gone
  */
 int apir_ctl_ping(struct apir_ctl *c, unsigned int timeout_ms);
 

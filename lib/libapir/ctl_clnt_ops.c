@@ -201,8 +201,12 @@ apir_ctl_ping(struct apir_ctl *c, unsigned int timeout_ms)
 	enum clnt_stat st;
 
 	c->call_timeout_ms = timeout_ms;
+	memset(&c->err, 0, sizeof(c->err));
 	st = clnt_call(&c->clnt, NULLPROC, no_result, NULL, no_result, NULL, ignored);
 	c->call_timeout_ms = usual;
+	/* the message was refused: the reason tells a device that was started again from others */
+	if (st == RPC_SYSTEMERROR && c->err.re_errno != 0)
+		return -c->err.re_errno;
 	return -apir_clnt_errno(st);
 }
 

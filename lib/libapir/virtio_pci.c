@@ -437,12 +437,11 @@ vp_close(struct apir_transport *tr)
 
 static const struct apir_transport_ops vp_ops = {
 	.name = "virtio-pci",
-	.silent =
-		"QEMU gives no sign of it: is apird connected to the device's socket (apird "
-		"--client "
-		"--socket-path), and does it share the guest's memory (QEMU: -object "
-		"memory-backend-memfd or -file with share=on, and -numa node,memdev=)? QEMU's and "
-		"apird's logs tell",
+	.silent = "QEMU gives no sign of it: is apird connected to the device's socket (apird "
+		  "--client "
+		  "where QEMU listens, else without), and does it share the guest's memory (QEMU: "
+		  "-object memory-backend-memfd or -file with share=on, and -numa node,memdev=)? "
+		  "QEMU's and apird's logs tell",
 	.probes = true,
 	.queue_setup = vp_queue_setup,
 	.start = vp_start,

@@ -77,6 +77,7 @@ apir_conf_check(const struct rte_apir_conf *conf, struct apir_conf *out)
 	memset(out, 0, sizeof(*out));
 	if (check_strings(&c, out) != 0)
 		return -EINVAL;
+	out->nb_bursts_set = c.nb_bursts != 0;
 	out->max_burst_set = c.max_burst != 0;
 	out->max_segs_set = c.max_segs != 0;
 	if (check_u16("nb_queue_pairs", &c.nb_queue_pairs, 1, 1, APIR_MAX_DATA_QUEUES) != 0 ||

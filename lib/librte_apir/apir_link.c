@@ -163,6 +163,8 @@ adapt(struct apir_conf *c, const struct apir_transport_limits *l, bool queues_ex
 {
 	const uint16_t segs = (uint16_t)(l->queue_size - 2);
 
+	if (!c->nb_bursts_set && !queues_exist)
+		c->nb_bursts = RTE_MIN(c->nb_bursts, l->queue_size);
 	if (!c->max_burst_set)
 		c->max_burst = RTE_MIN(c->max_burst, segs);
 	if (!c->max_segs_set)

@@ -210,7 +210,8 @@ struct apir_conf {
 	bool choose;		  /**< nothing was named: PCI if there is a device, else path */
 	char name[APIR_NAME_LEN];
 	uint16_t nb_queue_pairs, nb_bursts, max_burst, max_segs;
-	bool max_burst_set, max_segs_set; /**< asked for by the caller: not to be lowered */
+	/** asked for by the caller: not to be lowered */
+	bool nb_bursts_set, max_burst_set, max_segs_set;
 	bool fewer_queue_pairs;
 	int socket_id;
 	uint32_t timeout_ms, build_timeout_ms;

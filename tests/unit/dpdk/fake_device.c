@@ -24,22 +24,45 @@ share_all(struct apir_dev *dev)
 	apir_mem_table_write(&dev->mem, &spans);
 }
 
-void
-fake_device_open(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs)
+static int
+no_connect(struct apir_dev *dev)
+{
+	(void)dev;
+	return 0;
+}
+
+static void
+open_device(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs, bool pci)
 {
 	struct apir_dev *dev = &apir_devs[FAKE_DEV];
 
 	sem_init(&dev->wake, 0, 0);
 	apir_memory_env(dev);
-	dev->conf = (struct apir_conf){.nb_queue_pairs = 1,
+	dev->conf = (struct apir_conf){.pci = pci,
+				       .nb_queue_pairs = 1,
 				       .nb_bursts = nb_bursts,
 				       .max_burst = max_burst,
 				       .max_segs = max_segs};
 	assert_int_equal(apir_qp_create(dev, 0), 0);
 	fake_qp()->multi_seg = true;
-	share_all(dev);
+	if (pci)
+		assert_int_equal(apir_iova_attach(dev, no_connect), 0);
+	else
+		share_all(dev);
 	next_avail = next_used = 0;
 	atomic_store(&dev->state, RTE_APIR_RUNNING);
+}
+
+void
+fake_device_open(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs)
+{
+	open_device(nb_bursts, max_burst, max_segs, false);
+}
+
+void
+fake_device_open_pci(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs)
+{
+	open_device(nb_bursts, max_burst, max_segs, true);
 }
 
 void
@@ -50,6 +73,7 @@ fake_device_close(void)
 	atomic_store(&dev->state, RTE_APIR_LOST);
 	atomic_store(&dev->break_it, false);
 	apir_qp_destroy(dev, 0);
+	dev->conf.pci = false;
 	sem_destroy(&dev->wake);
 }
 

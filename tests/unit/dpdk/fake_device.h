@@ -29,6 +29,8 @@ struct fake_request {
  * EAL's memory is shared.
  */
 void fake_device_open(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs);
+/** The same on PCI: segments are named by their physical address, of which all that can be are shared. */
+void fake_device_open_pci(uint16_t nb_bursts, uint16_t max_burst, uint16_t max_segs);
 /** As rte_apir_close() would: frees the packets it still has. */
 void fake_device_close(void);
 struct apir_qp *fake_qp(void);

@@ -16,6 +16,7 @@ fake_session_init(struct fake_session *s)
 {
 	memset(s, 0, sizeof(*s));
 	fake_backend_init(&s->be);
+	atomic_store(&s->quit, true);
 	s->hello = (struct apir_hello_rsp){
 		.version = APIR_VERSION,
 		.version_min = APIR_VERSION,
@@ -39,7 +40,7 @@ rpc_reply(struct fake_session *s, const uint32_t *call, uint32_t *out)
 	uint32_t n = 0;
 
 	if (i >= s->nb_results)
-		i = s->nb_results - 1;
+		i = s->nb_results != 0 ? s->nb_results - 1 : 0;
 	out[n++] = call[0];  /* xid */
 	out[n++] = htonl(1); /* a reply, accepted, no verifier, success */
 	for (k = 0; k < 4; k++)
@@ -60,6 +61,8 @@ answer(struct fake_session *s, const struct vring_desc *desc, uint32_t *used_len
 		rsp->status = s->hello_status;
 		rsp->len = sizeof(s->hello);
 		memcpy(rsp + 1, &s->hello, sizeof(s->hello));
+	} else if (atomic_load(&s->rpc_status) != APIR_S_OK) {
+		rsp->status = atomic_load(&s->rpc_status);
 	} else {
 		rsp->len = rpc_reply(s, (const uint32_t *)(req + 1), (uint32_t *)(rsp + 1));
 	}
@@ -79,7 +82,7 @@ serve_ctl(void *arg)
 		struct vring_used *used = (struct vring_used *)q->addr.used;
 		uint32_t len;
 
-		if (s->mute || !*(volatile bool *)&q->enabled || avail == NULL ||
+		if (atomic_load(&s->mute) || !*(volatile bool *)&q->enabled || avail == NULL ||
 		    atomic_load((_Atomic uint16_t *)&avail->idx) == next) {
 			sched_yield();
 			continue;
@@ -96,6 +99,12 @@ void
 fake_session_start(struct fake_session *s)
 {
 	fake_backend_start(&s->be);
+	fake_session_serve(s);
+}
+
+void
+fake_session_serve(struct fake_session *s)
+{
 	atomic_store(&s->quit, false);
 	if (pthread_create(&s->thread, NULL, serve_ctl, s) != 0)
 		abort();

@@ -19,7 +19,9 @@ struct fake_session {
 	/** Answer HELLO with this; mute: answer nothing on the control queue. */
 	struct apir_hello_rsp hello;
 	uint16_t hello_status;
-	bool mute;
+	atomic_bool mute;
+	/** Refuse remote calls with this, unless it is APIR_S_OK. */
+	_Atomic uint16_t rpc_status;
 	/**
 	 * Results of the remote calls to come, as XDR words in host order: answered in this order, the last one again and
 	 * again.
@@ -37,6 +39,8 @@ struct fake_session {
 /** A back-end that would serve; change fields, then start. */
 void fake_session_init(struct fake_session *s);
 void fake_session_start(struct fake_session *s);
+/** Only the control queue, whose ring is in be.queue[0]: for other transports. Ended by fake_session_quiet(). */
+void fake_session_serve(struct fake_session *s);
 /** Ends the control thread; must be called before the front-end's rings are freed. */
 void fake_session_quiet(struct fake_session *s);
 void fake_session_stop(struct fake_session *s);

@@ -28,7 +28,56 @@ test_defaults(void **state)
 	assert_int_equal(c.socket_id, 0);
 	assert_int_equal(c.timeout_ms, 5000);
 	assert_int_equal(c.build_timeout_ms, 120000);
-	assert_false(c.max_burst_set);
+	assert_false(c.max_burst_set || c.max_segs_set || c.nb_bursts_set);
+	/* nothing is named: whichever there is */
+	assert_true(c.choose);
+	assert_false(c.pci);
+}
+
+static void
+test_pci(void **state)
+{
+	static const struct {
+		const char *pci, *path;
+	} good[] = {
+		{"", ""},
+		{"00:05.0", "0000:00:05.0"},
+		{"0000:00:05.0", "0000:00:05.0"},
+		{"12345678:FF:1F.7", "12345678:ff:1f.7"},
+	};
+	static const char *const bad[] = {
+		"05", " 00:05.0", "00:05.0 ", "0000:00:05.0,x", "-0:05.0", "/run/apird/sock", " "};
+	struct rte_apir_conf conf = {0};
+	struct apir_conf c;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(good); i++) {
+		conf.pci = good[i].pci;
+		assert_int_equal(apir_conf_check(&conf, &c), 0);
+		assert_true(c.pci);
+		assert_false(c.choose);
+		assert_string_equal(c.path, good[i].path);
+	}
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		conf.pci = bad[i];
+		apir_err_begin();
+		assert_int_equal(apir_conf_check(&conf, &c), -EINVAL);
+		assert_error_names("is no PCI address");
+		assert_error_names(bad[i]);
+	}
+	/* one or the other, even if they are empty or wrong */
+	conf = (struct rte_apir_conf){.pci = "", .path = "/run/x"};
+	apir_err_begin();
+	assert_int_equal(apir_conf_check(&conf, &c), -EINVAL);
+	assert_error_names("one or the other");
+	assert_error_names("/run/x");
+	conf = (struct rte_apir_conf){.pci = "00:05.0", .path = ""};
+	assert_int_equal(apir_conf_check(&conf, &c), -EINVAL);
+	/* a path alone is no choice either */
+	conf = (struct rte_apir_conf){.path = "/run/x"};
+	assert_int_equal(apir_conf_check(&conf, &c), 0);
+	assert_false(c.choose || c.pci);
 }
 
 static void
@@ -103,7 +152,7 @@ test_edges(void **state)
 	assert_int_equal(apir_conf_ring_size(&c), 8);
 	assert_int_equal(apir_conf_check(&most, &c), 0);
 	assert_int_equal(apir_conf_ring_size(&c), 1024);
-	assert_true(c.max_burst_set && c.max_segs_set);
+	assert_true(c.max_burst_set && c.max_segs_set && c.nb_bursts_set);
 	/* bursts that were not asked for fit the segments that were */
 	assert_int_equal(apir_conf_check(&few_segs, &c), 0);
 	assert_int_equal(c.max_burst, 10);
@@ -131,7 +180,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_long_strings), cmocka_unit_test(test_edges),
-		cmocka_unit_test(test_ring_size),
+		cmocka_unit_test(test_ring_size),    cmocka_unit_test(test_pci),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
