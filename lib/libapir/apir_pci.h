@@ -88,8 +88,9 @@ struct apir_carrier {
 	bool (*is_ours)(const uint8_t *config, char *tag);
 };
 
+#define APIR_NB_CARRIERS 4
 /** All of them, ended by device_id 0. */
-extern const struct apir_carrier apir_carriers[];
+extern const struct apir_carrier apir_carriers[APIR_NB_CARRIERS + 1];
 
 /** Longest config_len. */
 #define APIR_CARRIER_CONFIG_MAX 64

@@ -47,7 +47,7 @@ own_is_ours(const uint8_t *config, char *tag)
 _Static_assert(sizeof(struct virtio_fs_config) <= APIR_CARRIER_CONFIG_MAX, "carrier");
 _Static_assert(APIR_BLK_MARK_OFFSET == offsetof(struct virtio_blk_config, geometry), "carrier");
 
-const struct apir_carrier apir_carriers[] = {
+const struct apir_carrier apir_carriers[APIR_NB_CARRIERS + 1] = {
 	{
 		.device_id = 0x105a,
 		.name = "vhost-user-fs-pci",

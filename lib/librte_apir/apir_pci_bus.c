@@ -146,13 +146,17 @@ unplug(struct rte_pci_device *rte)
 	return 0;
 }
 
-static const struct rte_pci_id ids[] = {
-	{RTE_PCI_DEVICE(APIR_PCI_VENDOR, 0x105a)},
-	{RTE_PCI_DEVICE(APIR_PCI_VENDOR, 0x1042)},
-	{RTE_PCI_DEVICE(APIR_PCI_VENDOR, 0x1001)},
-	{RTE_PCI_DEVICE(APIR_PCI_VENDOR, 0x1040 + VIRTIO_ID_APIR)},
-	{.vendor_id = 0},
-};
+/* The carriers' ids, ended by vendor_id 0. */
+static struct rte_pci_id ids[APIR_NB_CARRIERS + 1];
+
+RTE_INIT(apir_pci_ids)
+{
+	unsigned int i;
+
+	for (i = 0; i < APIR_NB_CARRIERS; i++)
+		ids[i] = (struct rte_pci_id){
+			RTE_PCI_DEVICE(APIR_PCI_VENDOR, apir_carriers[i].device_id)};
+}
 
 static struct rte_pci_driver driver = {
 	.id_table = ids,
@@ -161,7 +165,6 @@ static struct rte_pci_driver driver = {
 };
 
 RTE_PMD_REGISTER_PCI(apir_pci, driver);
-RTE_PMD_REGISTER_PCI_TABLE(apir_pci, ids);
 RTE_PMD_REGISTER_KMOD_DEP(apir_pci, "* uio_pci_generic | vfio-pci");
 
 /* Why there is none --------------------------------------------------------------- */
