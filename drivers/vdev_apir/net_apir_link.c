@@ -27,9 +27,13 @@ apir_link_worth_a_try(struct apir_port *port)
 
 	if (port->args.pci != NULL || strcmp(port->info.transport, "virtio-pci") == 0)
 		return true;
-	/* nothing was named: the library looks for a device on PCI too, once */
-	if (stat(port->where, &st) != 0)
-		return port->args.path == NULL && port->tried_at == 0 && (port->tried_at = now);
+	if (stat(port->where, &st) != 0) {
+		/* nothing was named: the library looks for a device on PCI too, once */
+		if (port->args.path != NULL || port->tried_at != 0)
+			return false;
+		port->tried_at = now;
+		return true;
+	}
 	/* A back-end that was killed leaves its socket; the next one makes a new file. */
 	if (st.st_ino == port->tried_inode && now - port->tried_at < rte_get_timer_hz())
 		return false;
