@@ -411,6 +411,8 @@ burst_run(struct dataq *q, unsigned int budget)
 		n--;
 		done++;
 	}
+	if (q->first != q->next && q->ops->flush != NULL)
+		q->ops->flush(atomic_load_explicit(&q->xq, memory_order_relaxed));
 	notify(q);
 	if (unlikely(q->vr.broken))
 		log_limited(q->limit, LOG_ERR,

@@ -82,11 +82,24 @@ open_device(const struct options *o)
 		.max_segs = APIR_MAX_SEGS,
 		.log = exec_log,
 	};
-	struct exec_err err = {{0}};
+	struct exec_err err = {{0}}, why = {{0}};
+	const bool any = !strcmp(o->executor, "auto");
 
 	for (unsigned int i = 0; exec_all[i] != NULL && be.dev == NULL; i++) {
+		if (!any && strcmp(o->executor, exec_all[i]->name) != 0)
+			continue;
 		be.ops = exec_all[i];
 		be.dev = be.ops->open(&cfg, &err);
+		if (be.dev == NULL && any && exec_all[i + 1] != NULL) {
+			why = err;
+			err.text[0] = '\0';
+		}
+	}
+	/* On an NVIDIA GPU that is a loss worth knowing of. */
+	if (be.dev != NULL && any && why.text[0] != '\0') {
+		be.ops->info(be.dev, &be.info);
+		log_msg(strstr(be.info.platform, "NVIDIA") != NULL ? LOG_WARNING : LOG_DEBUG,
+			"executor cuda is not used: %s", why.text);
 	}
 	if (be.dev == NULL) {
 		/* Lists of devices have lines of their own. */

@@ -27,6 +27,7 @@ enum {
 	OPT_CAPABILITIES,
 	OPT_DEVICE,
 	OPT_LIST_DEVICES,
+	OPT_EXECUTOR,
 	OPT_QUEUES,
 	OPT_CORES,
 	OPT_IDLE_US,
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
 	{"print-capabilities", no_argument, NULL, OPT_CAPABILITIES},
 	{"device", required_argument, NULL, OPT_DEVICE},
 	{"list-devices", no_argument, NULL, OPT_LIST_DEVICES},
+	{"executor", required_argument, NULL, OPT_EXECUTOR},
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"cores", required_argument, NULL, OPT_CORES},
 	{"idle-us", required_argument, NULL, OPT_IDLE_US},
@@ -90,6 +92,9 @@ options_help(FILE *out)
 		"  --device DEV             auto, PLATFORM:DEVICE by index, or part of a name "
 		"(default auto)\n"
 		"  --list-devices           print the devices there are and exit\n"
+		"  --executor NAME          auto, cuda (NVIDIA, zero copy) or opencl (any "
+		"device); auto takes\n"
+		"                           cuda where the device allows it (default auto)\n"
 		"  --copy-mode MODE         how kernels reach packets: auto, raw, base or staged "
 		"(default auto)\n"
 		"  --max-device-memory SIZE most device memory the guest may hold, with suffix K, "
@@ -119,7 +124,7 @@ options_help(FILE *out)
 		"\n"
 		"Exit codes: 0 ended as asked, 1 failed to start, 2 wrong command line, 3 a kernel "
 		"ran too\n"
-		"long, 4 the guest took its memory away.\n",
+		"long, 4 the guest took its memory away, 5 the device was lost.\n",
 		OPTIONS_DEFAULT_SOCKET, DEFAULT_TIMEOUT_MS, APIR_MAX_DATA_QUEUES, DEFAULT_QUEUES,
 		DEFAULT_MAX_SESSIONS, DEFAULT_IDLE_US);
 }
@@ -291,6 +296,7 @@ static int
 take(struct options *o, int opt, const char *arg, char *why, size_t size)
 {
 	static const char *const modes[] = {"auto", "raw", "base", "staged", NULL};
+	static const char *const executors[] = {"auto", "cuda", "opencl", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 	unsigned int fd = 0;
 
@@ -319,6 +325,9 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 	case OPT_LIST_DEVICES:
 		o->mode = MODE_LIST_DEVICES;
 		return 0;
+	case OPT_EXECUTOR:
+		o->executor = arg;
+		return one_of("--executor", arg, executors, why, size);
 	case OPT_QUEUES:
 		return ranged("--queues", arg, 1, APIR_MAX_DATA_QUEUES, &o->queues, why, size);
 	case OPT_CORES:
@@ -371,6 +380,7 @@ options_parse(struct options *o, int argc, char **argv, char *why, size_t why_si
 	o->idle_us = DEFAULT_IDLE_US;
 	o->max_sessions = DEFAULT_MAX_SESSIONS;
 	o->kernel_timeout_ms = DEFAULT_TIMEOUT_MS;
+	o->executor = "auto";
 	o->copy_mode = "auto";
 	o->log_level = LOG_INFO;
 	default_cache(o);

@@ -31,6 +31,7 @@ struct options {
 	unsigned int max_sessions;
 	unsigned int kernel_timeout_ms;
 	const char *cache_dir; /**< NULL: no cache */
+	const char *executor;  /**< "auto" or an executor's name */
 	const char *copy_mode;
 	int log_level;
 	char cache_buf[4096];

@@ -50,6 +50,25 @@ check_making(struct watchdog *w, uint64_t step)
 		give_up(w, "a new pipeline", session);
 }
 
+/*
+ * A kernel that goes astray on a GPU ends the whole process's access to it. The bursts in flight have been answered with
+ * APIR_S_DEVICE by then; front-ends connect again and rebuild their sessions when apird is back.
+ */
+static void
+check_lost(const struct watchdog *w)
+{
+	const struct backend *be = w->be;
+	const char *why = be->ops->lost != NULL ? be->ops->lost(be->dev) : NULL;
+
+	if (why == NULL)
+		return;
+	log_msg(LOG_ERR,
+		"the device is lost to this process: %s: a kernel reads or writes where it should "
+		"not, or the GPU failed (dmesg); apird ends, to be started again",
+		why);
+	_exit(EXIT_DEVICE_LOST);
+}
+
 void
 watchdog_tick(void *watchdog)
 {
@@ -68,6 +87,7 @@ watchdog_tick(void *watchdog)
 	 */
 	if (step > 2 * period)
 		step = 2 * period;
+	check_lost(w);
 	check_making(w, step);
 	q = poll_stuck(w->be->poll, step, w->timeout_ms);
 	if (q != NULL)

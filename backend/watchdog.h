@@ -16,6 +16,7 @@
 
 #define EXIT_KERNEL_TIMEOUT 3
 #define EXIT_GUEST_MEMORY   4
+#define EXIT_DEVICE_LOST    5
 
 struct watchdog {
 	struct backend *be;

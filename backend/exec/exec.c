@@ -5,6 +5,7 @@
 #include "exec.h"
 
 const struct exec_ops *const exec_all[] = {
+	&exec_cuda_ops,
 	&exec_opencl_ops,
 	NULL,
 };

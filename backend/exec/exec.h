@@ -99,6 +99,8 @@ struct exec_ops {
 	void (*info)(struct exec_dev *dev, struct exec_info *info);
 	/** Print the devices for --list-devices to out (a FILE), one a line. Returns their number or a negative errno. */
 	int (*list)(void *out);
+	/** Why the device can run nothing any more, in this process; NULL: it can. The op may be NULL. Any thread. */
+	const char *(*lost)(struct exec_dev *dev);
 
 	/** Replace the guest's memory of one session. No burst of that session is in flight. session: any key. */
 	enum apir_status (*mem_set)(struct exec_dev *dev, unsigned int session,
@@ -152,11 +154,14 @@ struct exec_ops {
 	 * flight it never returns true out of order. On failure to launch it completes with a status too.
 	 */
 	bool (*submit)(struct exec_queue *q, struct exec_pipeline *p, struct exec_burst *b);
+	/** Start what submit holds back to run it together; NULL: it holds nothing back. Called after each round of submits. */
+	void (*flush)(struct exec_queue *q);
 	/** The oldest burst in flight if it is complete, else NULL. Valid until the next burst_get. Never blocks. */
 	struct exec_burst *(*poll)(struct exec_queue *q);
 };
 
 extern const struct exec_ops exec_opencl_ops;
+extern const struct exec_ops exec_cuda_ops;
 
 /** All executors, NULL-terminated, in order of preference. */
 extern const struct exec_ops *const exec_all[];

@@ -64,6 +64,8 @@ unsigned int ocl_find_match(const struct ocl_found *list, unsigned int nb, const
 			    unsigned int *order, struct exec_err *err);
 /** PoCL's device that runs a kernel inside the call that launches it. */
 bool ocl_found_is_basic(const struct ocl_found *f);
+/** Its place on the PCI bus, as "dddd:bb:dd.f". -1 if it does not tell. */
+int ocl_find_bus(cl_device_id id, char *text, size_t size);
 /** NUMA node of the device, -1 if unknown. */
 int ocl_find_node(cl_device_id id);
 int ocl_list(void *out);
@@ -111,6 +113,10 @@ struct exec_dev {
 	struct ocl_session warm_session;
 	void *warm_mem; /**< packets and verdicts of that */
 	size_t warm_size;
+	/* Of the executor "cuda", which has its programs and kernels from this one; NULL without it. */
+	struct cuda_dev *cuda;
+	void (*buffer_free)(struct exec_buffer *b);
+	void (*module_free)(struct exec_program *p);
 };
 
 struct exec_dev *ocl_open(const struct exec_config *cfg, struct exec_err *err);
@@ -189,6 +195,7 @@ struct exec_program {
 	struct ocl_sigs sigs;
 	char key[2 * OCL_DIGEST + 1]; /**< name in the cache */
 	bool saved;		      /**< in the cache, or came from it */
+	void *module;		      /**< of the executor "cuda" */
 };
 
 /** The headers that stand before each program (generated). */
@@ -203,6 +210,9 @@ void ocl_program_destroy(struct exec_program *prog);
  * it makes a binary only once.
  */
 void ocl_program_save(struct exec_program *prog);
+
+/** What the compiler made of it; the caller frees. NULL if it does not tell. */
+uint8_t *ocl_program_binary(struct exec_program *prog, size_t *len);
 
 /** A copy of the source as text that can be compiled on its own, or NULL and err. */
 char *ocl_source_copy(const char *src, size_t len, struct exec_err *err);
@@ -232,6 +242,7 @@ struct exec_buffer {
 	struct exec_dev *dev;
 	unsigned int refs;
 	cl_mem mem;
+	uint64_t ptr; /**< of the executor "cuda", instead of mem */
 	uint64_t size;
 };
 
@@ -265,6 +276,9 @@ enum apir_status ocl_buffer_create(struct exec_dev *dev, uint64_t size, struct e
 				   struct exec_err *err);
 void ocl_buffer_destroy(struct exec_buffer *b);
 uint64_t ocl_buffer_size(const struct exec_buffer *b);
+/** Is this range within it? what: "a write". */
+enum apir_status ocl_buffer_check(const struct exec_buffer *b, const char *what, uint64_t offset,
+				  uint64_t len, struct exec_err *err);
 enum apir_status ocl_buffer_write(struct exec_buffer *b, uint64_t offset, const void *data,
 				  uint64_t len, struct exec_err *err);
 enum apir_status ocl_buffer_read(struct exec_buffer *b, uint64_t offset, void *data, uint64_t len,
@@ -282,6 +296,12 @@ struct ocl_stage {
 	unsigned int nb_args;
 	struct ocl_arg *arg;
 };
+
+/** A snapshot of a kernel and its arguments, checked. On failure free it all the same. */
+enum apir_status ocl_stage_make(struct exec_dev *dev, struct ocl_stage *s,
+				const struct exec_stage *st, unsigned int index,
+				struct exec_err *err);
+void ocl_stage_free(struct ocl_stage *s);
 
 /** A pipeline on one queue: its own kernel objects, arguments set, so that a burst only launches. */
 struct ocl_set {
@@ -340,6 +360,8 @@ struct exec_queue {
 	struct ocl_burst burst[OCL_DEPTH];
 };
 
+/** Zeroed memory on a NUMA node, -1: any; whole pages, freed with munmap(). NULL when there is none. */
+void *ocl_node_alloc(size_t size, int node);
 struct exec_queue *ocl_queue_create(struct exec_dev *dev, unsigned int session, int numa_node,
 				    struct exec_err *err);
 void ocl_queue_destroy(struct exec_queue *q);

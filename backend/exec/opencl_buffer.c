@@ -74,6 +74,8 @@ ocl_buffer_destroy(struct exec_buffer *b)
 		return;
 	if (b->mem != NULL)
 		clReleaseMemObject(b->mem);
+	if (b->ptr != 0)
+		b->dev->buffer_free(b);
 	ocl_mem_give(b->dev, b->size);
 	free(b);
 }
@@ -84,9 +86,9 @@ ocl_buffer_size(const struct exec_buffer *b)
 	return b->size;
 }
 
-static enum apir_status
-check_range(const struct exec_buffer *b, const char *what, uint64_t offset, uint64_t len,
-	    struct exec_err *err)
+enum apir_status
+ocl_buffer_check(const struct exec_buffer *b, const char *what, uint64_t offset, uint64_t len,
+		 struct exec_err *err)
 {
 	if (offset <= b->size && len <= b->size - offset)
 		return APIR_S_OK;
@@ -100,7 +102,7 @@ enum apir_status
 ocl_buffer_write(struct exec_buffer *b, uint64_t offset, const void *data, uint64_t len,
 		 struct exec_err *err)
 {
-	enum apir_status status = check_range(b, "a write", offset, len, err);
+	enum apir_status status = ocl_buffer_check(b, "a write", offset, len, err);
 	uint64_t n;
 	cl_int e;
 
@@ -120,7 +122,7 @@ enum apir_status
 ocl_buffer_read(struct exec_buffer *b, uint64_t offset, void *data, uint64_t len,
 		struct exec_err *err)
 {
-	enum apir_status status = check_range(b, "a read", offset, len, err);
+	enum apir_status status = ocl_buffer_check(b, "a read", offset, len, err);
 	uint64_t n;
 	cl_int e;
 

@@ -208,24 +208,6 @@ ocl_find_match(const struct ocl_found *list, unsigned int nb, const char *text, 
 	return found;
 }
 
-static int
-node_of_pci(unsigned int domain, unsigned int bus, unsigned int device, unsigned int function)
-{
-	char path[96];
-	int node = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%04x:%02x:%02x.%x/numa_node", domain,
-		 bus, device, function);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return -1;
-	if (fscanf(f, "%d", &node) != 1)
-		node = -1;
-	fclose(f);
-	return node;
-}
-
 /* cl_nv_device_attribute_query; Debian's headers lack it. */
 #define NV_PCI_BUS    0x4008
 #define NV_PCI_SLOT   0x4009
@@ -244,23 +226,46 @@ has_extension(cl_device_id id, const char *name)
 }
 
 int
-ocl_find_node(cl_device_id id)
+ocl_find_bus(cl_device_id id, char *text, size_t size)
 {
 	cl_uint bus = 0, slot = 0, domain = 0;
 #ifdef CL_DEVICE_PCI_BUS_INFO_KHR
 	cl_device_pci_bus_info_khr pci;
 
 	if (has_extension(id, "cl_khr_pci_bus_info") &&
-	    clGetDeviceInfo(id, CL_DEVICE_PCI_BUS_INFO_KHR, sizeof(pci), &pci, NULL) == CL_SUCCESS)
-		return node_of_pci(pci.pci_domain, pci.pci_bus, pci.pci_device, pci.pci_function);
-#endif
-	if (has_extension(id, "cl_nv_device_attribute_query") &&
-	    clGetDeviceInfo(id, NV_PCI_BUS, sizeof(bus), &bus, NULL) == CL_SUCCESS &&
-	    clGetDeviceInfo(id, NV_PCI_SLOT, sizeof(slot), &slot, NULL) == CL_SUCCESS) {
-		clGetDeviceInfo(id, NV_PCI_DOMAIN, sizeof(domain), &domain, NULL);
-		return node_of_pci(domain, bus, slot >> 3, slot & 7);
+	    clGetDeviceInfo(id, CL_DEVICE_PCI_BUS_INFO_KHR, sizeof(pci), &pci, NULL) ==
+		    CL_SUCCESS) {
+		snprintf(text, size, "%04x:%02x:%02x.%x", pci.pci_domain, pci.pci_bus,
+			 pci.pci_device, pci.pci_function);
+		return 0;
 	}
-	return -1;
+#endif
+	if (!has_extension(id, "cl_nv_device_attribute_query") ||
+	    clGetDeviceInfo(id, NV_PCI_BUS, sizeof(bus), &bus, NULL) != CL_SUCCESS ||
+	    clGetDeviceInfo(id, NV_PCI_SLOT, sizeof(slot), &slot, NULL) != CL_SUCCESS)
+		return -1;
+	clGetDeviceInfo(id, NV_PCI_DOMAIN, sizeof(domain), &domain, NULL);
+	snprintf(text, size, "%04x:%02x:%02x.%x", domain, bus, slot >> 3, slot & 7);
+	return 0;
+}
+
+int
+ocl_find_node(cl_device_id id)
+{
+	char path[96], bus[32];
+	int node = -1;
+	FILE *f;
+
+	if (ocl_find_bus(id, bus, sizeof(bus)) != 0)
+		return -1;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/numa_node", bus);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return -1;
+	if (fscanf(f, "%d", &node) != 1)
+		node = -1;
+	fclose(f);
+	return node;
 }
 
 int

@@ -246,10 +246,12 @@ ocl_kernel_set_arg(struct exec_kernel *k, uint32_t index, const void *value, siz
 	if (status != APIR_S_OK)
 		return status;
 	/* The driver's own check. It may know the size of a tenant's struct (PoCL does not). */
-	if (buffer != NULL)
+	if (buffer == NULL)
+		e = clSetKernelArg(k->k, at, size, value);
+	else if (buffer->mem != NULL)
 		e = clSetKernelArg(k->k, at, sizeof(buffer->mem), &buffer->mem);
 	else
-		e = clSetKernelArg(k->k, at, size, value);
+		e = CL_SUCCESS;
 	if (e != CL_SUCCESS)
 		return exec_err_set(err,
 				    ocl_status(e) == APIR_S_NOMEM ? APIR_S_NOMEM : APIR_S_INVAL,

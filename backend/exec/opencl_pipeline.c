@@ -102,9 +102,9 @@ check_args(struct exec_dev *dev, const struct exec_kernel *k, unsigned int index
 	return APIR_S_OK;
 }
 
-static enum apir_status
-stage_make(struct exec_dev *dev, struct ocl_stage *s, const struct exec_stage *st,
-	   unsigned int index, struct exec_err *err)
+enum apir_status
+ocl_stage_make(struct exec_dev *dev, struct ocl_stage *s, const struct exec_stage *st,
+	       unsigned int index, struct exec_err *err)
 {
 	struct exec_kernel *k = st->kernel;
 	enum apir_status status = check_args(dev, k, index, err);
@@ -122,6 +122,13 @@ stage_make(struct exec_dev *dev, struct ocl_stage *s, const struct exec_stage *s
 	s->prog = k->prog;
 	s->prog->refs++;
 	return APIR_S_OK;
+}
+
+void
+ocl_stage_free(struct ocl_stage *s)
+{
+	ocl_args_free(s->arg, s->nb_args);
+	ocl_program_destroy(s->prog);
 }
 
 enum apir_status
@@ -142,7 +149,7 @@ ocl_pipeline_create(struct exec_dev *dev, const struct exec_stage *stages, unsig
 	p->dev = dev;
 	TAILQ_INSERT_TAIL(&dev->pipelines, p, next);
 	for (; p->nb < nb && status == APIR_S_OK; p->nb++)
-		status = stage_make(dev, &p->stage[p->nb], &stages[p->nb], p->nb, err);
+		status = ocl_stage_make(dev, &p->stage[p->nb], &stages[p->nb], p->nb, err);
 	if (status == APIR_S_OK)
 		status = ocl_queue_warm(dev, p, err);
 	if (status != APIR_S_OK) {
@@ -177,10 +184,8 @@ ocl_pipeline_destroy(struct exec_pipeline *p)
 		return;
 	for (unsigned int slot = 0; slot < OCL_MAX_QUEUES; slot++)
 		ocl_pipeline_forget(p, slot);
-	for (unsigned int i = 0; i < p->nb; i++) {
-		ocl_args_free(p->stage[i].arg, p->stage[i].nb_args);
-		ocl_program_destroy(p->stage[i].prog);
-	}
+	for (unsigned int i = 0; i < p->nb; i++)
+		ocl_stage_free(&p->stage[i]);
 	TAILQ_REMOVE(&p->dev->pipelines, p, next);
 	free(p);
 }

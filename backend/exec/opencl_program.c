@@ -11,6 +11,47 @@
 
 #include "opencl.h"
 
+/*
+ * NVIDIA's compiler does not heed #line: it calls our text <kernel> and counts from its start. Messages about the tenant's
+ * part get the name and line they have elsewhere.
+ */
+static char *
+renumber(char *log)
+{
+	static const char theirs[] = "<kernel>:";
+	unsigned long before = 1; /* the #line itself */
+	char *text = NULL, *end;
+	const char *at = log, *found;
+	size_t len;
+	FILE *f;
+
+	if (strstr(log, theirs) == NULL)
+		return log;
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return log;
+	for (const char *p = ocl_prelude; *p != '\0'; p++)
+		before += *p == '\n';
+	while ((found = strstr(at, theirs)) != NULL) {
+		const char *number = found + strlen(theirs);
+		const unsigned long line = strtoul(number, &end, 10);
+
+		fwrite(at, 1, found - at, f);
+		if (line > before)
+			fprintf(f, "kernel.cl:%lu", line - before);
+		else
+			fwrite(found, 1, end - found, f);
+		at = end;
+	}
+	fputs(at, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return log;
+	}
+	free(log);
+	return text;
+}
+
 static char *
 build_log(struct exec_dev *dev, cl_program prog)
 {
@@ -27,7 +68,7 @@ build_log(struct exec_dev *dev, cl_program prog)
 	len = strlen(log);
 	while (len > 0 && isspace((unsigned char)log[len - 1]))
 		log[--len] = '\0';
-	return log;
+	return renumber(log);
 }
 
 static char *
@@ -91,8 +132,8 @@ refused:
 	return -1;
 }
 
-static uint8_t *
-binary(struct exec_program *p, size_t *len)
+uint8_t *
+ocl_program_binary(struct exec_program *p, size_t *len)
 {
 	uint8_t *bin;
 
@@ -118,7 +159,7 @@ ocl_program_save(struct exec_program *p)
 	if (p->saved || p->prog == NULL || p->dev->cache_dir == NULL)
 		return;
 	p->saved = true;
-	c.bin = binary(p, &c.bin_len);
+	c.bin = ocl_program_binary(p, &c.bin_len);
 	c.sigs = ocl_sigs_pack(&p->sigs);
 	if (c.bin != NULL && c.sigs != NULL)
 		ocl_cache_store(p->dev, p->key, &c);
@@ -206,6 +247,8 @@ ocl_program_destroy(struct exec_program *p)
 	if (p == NULL || --p->refs > 0)
 		return;
 	ocl_program_save(p);
+	if (p->module != NULL)
+		p->dev->module_free(p);
 	ocl_sigs_free(&p->sigs);
 	if (p->prog != NULL)
 		clReleaseProgram(p->prog);

@@ -125,10 +125,17 @@ ocl_sigs_read(cl_program prog, struct ocl_sigs *sigs, struct exec_err *err)
 {
 	enum apir_status status = APIR_S_OK;
 	char *names, *save = NULL;
-	size_t len = 0;
+	size_t len = 0, nb = 0;
 	cl_int e;
 
 	memset(sigs, 0, sizeof(*sigs));
+	/* NVIDIA's driver corrupts its heap when it is asked for the names of none. */
+	e = clGetProgramInfo(prog, CL_PROGRAM_NUM_KERNELS, sizeof(nb), &nb, NULL);
+	if (e == CL_SUCCESS && nb == 0) {
+		sigs->kernel = calloc(1, sizeof(*sigs->kernel));
+		return sigs->kernel != NULL ? APIR_S_OK
+					    : exec_err_set(err, APIR_S_NOMEM, "out of memory");
+	}
 	e = clGetProgramInfo(prog, CL_PROGRAM_KERNEL_NAMES, 0, NULL, &len);
 	if (e != CL_SUCCESS)
 		return exec_err_set(err, ocl_status(e), "the program's kernels: %s",

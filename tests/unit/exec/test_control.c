@@ -12,7 +12,7 @@
 
 #define QUOTA (1u << 20)
 
-static const char *mode;
+static const char *mode, *device;
 static struct t_env env;
 static struct exec_program *prog;
 static struct exec_err err;
@@ -300,7 +300,7 @@ test_regions(void **state)
 static int
 setup(void **state)
 {
-	struct exec_config cfg = t_config("basic", mode);
+	struct exec_config cfg = t_config(device, mode);
 	char *source;
 
 	(void)state;
@@ -334,10 +334,13 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_regions),
 	};
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s raw|base|staged\n", argv[0]);
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: %s raw|base|staged [DEVICE]\n", argv[0]);
 		return 2;
 	}
 	mode = argv[1];
+	device = argc > 2 ? argv[2] : "basic";
+	if (t_skip(device))
+		return 77;
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -352,6 +352,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: %s DEVICE raw|base|staged\n", argv[0]);
 		return 2;
 	}
+	if (t_skip(argv[1]))
+		return 77;
 	device = argv[1];
 	mode = argv[2];
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -28,6 +28,35 @@ t_log(int level, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The tests' "cuda" is no device of OpenCL's, but the other executor on the NVIDIA GPU that there is. */
+static const struct exec_ops *
+ops_of(struct exec_config *cfg)
+{
+	if (strcmp(cfg->device, "cuda") != 0)
+		return &exec_opencl_ops;
+	cfg->device = "auto";
+	return &exec_cuda_ops;
+}
+
+bool
+t_skip(const char *device)
+{
+	struct exec_config cfg = t_config(device, "auto");
+	const struct exec_ops *ops = ops_of(&cfg);
+	struct exec_err err = {""};
+	struct exec_dev *dev;
+
+	if (strcmp(device, "cuda") != 0 && strcmp(device, "nvidia") != 0)
+		return false;
+	dev = ops->open(&cfg, &err);
+	if (dev != NULL) {
+		ops->close(dev);
+		return false;
+	}
+	fprintf(stderr, "skipped: no NVIDIA GPU to test on: %s\n", err.text);
+	return true;
+}
+
 struct exec_config
 t_config(const char *device, const char *mode)
 {
@@ -41,14 +70,15 @@ t_config(const char *device, const char *mode)
 }
 
 void
-t_open(struct t_env *t, const struct exec_config *cfg)
+t_open(struct t_env *t, const struct exec_config *config)
 {
+	struct exec_config cfg = *config;
 	struct exec_err err = {""};
 	struct exec_region regions[2];
 
 	memset(t, 0, sizeof(*t));
-	t->ops = &exec_opencl_ops;
-	t->dev = t->ops->open(cfg, &err);
+	t->ops = ops_of(&cfg);
+	t->dev = t->ops->open(&cfg, &err);
 	if (t->dev == NULL)
 		fail_msg("open: %s", err.text);
 	for (unsigned int i = 0; i < 2; i++) {

@@ -36,6 +36,8 @@ struct t_env {
 extern char t_log_text[8192];
 void t_log(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** No NVIDIA GPU for device "cuda" (the executor) or "nvidia"? Says why; the test exits with 77. */
+bool t_skip(const char *device);
 /** Configuration with the tests' limits. */
 struct exec_config t_config(const char *device, const char *mode);
 /** Open, with a queue and memory; fails the test if it cannot. */
