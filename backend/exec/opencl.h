@@ -337,6 +337,7 @@ struct ocl_burst {
 	bool warm;    /**< tell the kernel of no packets: run it only to have it compiled */
 	uint32_t gen; /**< of table_mem or staging; never 0 */
 	cl_event event;
+	cl_event sent, ran; /**< its upload and its last kernel, while submit ties its commands */
 	struct apir_table *table; /**< page-aligned */
 	size_t table_size;
 	cl_mem table_mem; /**< over table; NULL if it is given by address or staged */
@@ -351,7 +352,9 @@ struct exec_queue {
 	struct exec_dev *dev;
 	struct ocl_session *session;
 	unsigned int slot;
-	cl_command_queue cq;
+	cl_command_queue cq; /**< of kernels */
+	/** Of copies. Staged, beside us: its own each, so that bursts overlap; else cq. */
+	cl_command_queue up, down;
 	unsigned int depth;
 	uint32_t head, tail; /**< oldest in flight, next to fill; free-running */
 	uint64_t nb_errors;
@@ -372,9 +375,9 @@ struct exec_burst *ocl_poll(struct exec_queue *q);
 enum apir_status ocl_queue_warm(struct exec_dev *dev, struct exec_pipeline *p,
 				struct exec_err *err);
 
-/** Gather the burst's packets and start their way to the device. */
+/** Gather the burst's packets and start their way to the device: b->sent, if it has a queue of its own. */
 cl_int ocl_staged_begin(struct exec_queue *q, struct ocl_burst *b);
-/** Start the way back; event may be NULL. */
+/** Start the way back, after b->ran if there is one; event may be NULL. */
 cl_int ocl_staged_end(struct exec_queue *q, struct ocl_burst *b, cl_event *event);
 /** Put bytes and verdicts where they belong. */
 void ocl_staged_scatter(struct ocl_burst *b);

@@ -64,20 +64,58 @@ burst_make(struct exec_queue *q, unsigned int index, struct exec_err *err)
 	return APIR_S_OK;
 }
 
+/* One in-order queue, or three that overlap: a device that runs beside us can copy while it computes. */
+static cl_int
+queues_make(struct exec_queue *q)
+{
+	const bool overlap = q->dev->mode == APIR_COPY_STAGED && !q->dev->sync;
+	cl_command_queue *const cq[] = {&q->cq, &q->up, &q->down};
+	cl_int e = CL_SUCCESS;
+
+	for (unsigned int i = 0; i < 3 && e == CL_SUCCESS; i++)
+		if (i == 0 || overlap)
+			*cq[i] = clCreateCommandQueue(q->dev->ctx, q->dev->id, 0, &e);
+		else
+			*cq[i] = q->cq;
+	return e;
+}
+
+/* Wait until nothing of the queue's runs any more; in the order in which the queues wait for each other. */
+static void
+queues_finish(struct exec_queue *q)
+{
+	if (q->up != q->cq)
+		clFinish(q->up);
+	clFinish(q->cq);
+	if (q->down != q->cq)
+		clFinish(q->down);
+}
+
+static void
+event_drop(cl_event *event)
+{
+	if (*event != NULL)
+		clReleaseEvent(*event);
+	*event = NULL;
+}
+
 static void
 queue_free(struct exec_queue *q)
 {
 	for (unsigned int i = 0; i < q->depth; i++) {
 		struct ocl_burst *b = &q->burst[i];
 
-		if (b->event != NULL)
-			clReleaseEvent(b->event);
+		event_drop(&b->event);
 		ocl_staged_free(q, b);
 		if (b->table_mem != NULL)
 			clReleaseMemObject(b->table_mem);
 		if (b->table != NULL)
 			munmap(b->table, b->table_size);
 	}
+	if (q->up != NULL && q->up != q->cq)
+		clReleaseCommandQueue(q->up);
+	if (q->down != NULL && q->down != q->cq)
+		clReleaseCommandQueue(q->down);
 	if (q->cq != NULL)
 		clReleaseCommandQueue(q->cq);
 	free(q);
@@ -115,8 +153,8 @@ queue_make(struct exec_dev *dev, struct ocl_session *s, unsigned int depth, int 
 	q->session = s;
 	q->slot = slot;
 	q->node = node;
-	q->cq = clCreateCommandQueue(dev->ctx, dev->id, 0, &e);
-	if (q->cq == NULL)
+	e = queues_make(q);
+	if (e != CL_SUCCESS)
 		status = exec_err_set(err, ocl_status(e), "no OpenCL command queue: %s",
 				      ocl_strerror(e));
 	while (status == APIR_S_OK && q->depth < depth)
@@ -156,7 +194,7 @@ ocl_queue_destroy(struct exec_queue *q)
 	if (q == NULL)
 		return;
 	dev = q->dev;
-	clFinish(q->cq);
+	queues_finish(q);
 	TAILQ_FOREACH(p, &dev->pipelines, next) {
 		ocl_pipeline_forget(p, q->slot);
 	}
@@ -198,6 +236,7 @@ start(struct exec_queue *q, struct exec_pipeline *p, struct ocl_burst *b)
 	uint32_t gen;
 	struct ocl_set *set;
 	cl_event *event = dev->sync ? NULL : &b->event;
+	cl_event *last = dev->mode != APIR_COPY_STAGED ? event : q->down != q->cq ? &b->ran : NULL;
 	cl_int e;
 
 	t->count = b->warm ? 0 : n;
@@ -212,6 +251,9 @@ start(struct exec_queue *q, struct exec_pipeline *p, struct ocl_burst *b)
 			e = ocl_staged_begin(q, b);
 			if (OCL_UNLIKELY(e != CL_SUCCESS))
 				return failed(q, "copying packets to the device", e);
+			/* Another queue may wait only for what was flushed. */
+			if (b->sent != NULL && OCL_UNLIKELY((e = clFlush(q->up)) != CL_SUCCESS))
+				return failed(q, "running the kernels", e);
 		}
 		gen = b->gen;
 	}
@@ -226,20 +268,23 @@ start(struct exec_queue *q, struct exec_pipeline *p, struct ocl_burst *b)
 		const struct ocl_stage *s = &p->stage[i];
 		const size_t local = s->local;
 		const size_t global = s->group ? n * local : (n + local - 1) / local * local;
-		const bool last = i + 1 == p->nb && dev->mode != APIR_COPY_STAGED;
+		const bool tied = i == 0 && b->sent != NULL;
 
-		e = clEnqueueNDRangeKernel(q->cq, set->k[b->index][i], 1, NULL, &global, &local, 0,
-					   NULL, last ? event : NULL);
+		e = clEnqueueNDRangeKernel(q->cq, set->k[b->index][i], 1, NULL, &global, &local,
+					   tied ? 1 : 0, tied ? &b->sent : NULL,
+					   i + 1 == p->nb ? last : NULL);
 		if (OCL_UNLIKELY(e != CL_SUCCESS))
 			return failed(q, s->sig->name, e);
 	}
 	if (dev->mode == APIR_COPY_STAGED) {
+		if (b->ran != NULL && OCL_UNLIKELY((e = clFlush(q->cq)) != CL_SUCCESS))
+			return failed(q, "running the kernels", e);
 		e = ocl_staged_end(q, b, event);
 		if (OCL_UNLIKELY(e != CL_SUCCESS))
 			return failed(q, "copying packets from the device", e);
 	}
 	/* In-line, the launch was the run: nothing is left to wait for. */
-	e = !dev->sync ? clFlush(q->cq) : dev->in_line ? CL_SUCCESS : clFinish(q->cq);
+	e = !dev->sync ? clFlush(q->down) : dev->in_line ? CL_SUCCESS : clFinish(q->cq);
 	if (OCL_UNLIKELY(e != CL_SUCCESS))
 		return failed(q, "running the kernels", e);
 	if (dev->sync && dev->mode == APIR_COPY_STAGED)
@@ -262,14 +307,15 @@ ocl_submit(struct exec_queue *q, struct exec_pipeline *p, struct exec_burst *bur
 		memset(burst->verdicts, 0, burst->nb_pkts * sizeof(*burst->verdicts));
 		if (p != NULL && OCL_LIKELY(burst->nb_pkts > 0))
 			status = start(q, p, b);
+		/* The driver keeps what its commands still wait for. */
+		event_drop(&b->sent);
+		event_drop(&b->ran);
 	}
 	burst->status = status;
 	if (OCL_UNLIKELY(status != APIR_S_OK)) {
 		/* What was started of it must not touch the packets once they are given back. */
-		clFinish(q->cq);
-		if (b->event != NULL)
-			clReleaseEvent(b->event);
-		b->event = NULL;
+		queues_finish(q);
+		event_drop(&b->event);
 	}
 	if (b->event == NULL && q->head == q->tail)
 		return true;
@@ -295,8 +341,7 @@ ocl_poll(struct exec_queue *q)
 			b->b.status = failed(q, "running the kernels", e != CL_SUCCESS ? e : state);
 		else if (q->dev->mode == APIR_COPY_STAGED)
 			ocl_staged_scatter(b);
-		clReleaseEvent(b->event);
-		b->event = NULL;
+		event_drop(&b->event);
 	}
 	q->head++;
 	return &b->b;
@@ -367,7 +412,7 @@ ocl_queue_warm(struct exec_dev *dev, struct exec_pipeline *p, struct exec_err *e
 	b->verdicts = (struct apir_verdict *)((uint8_t *)dev->warm_mem + WARM_PACKET_ROOM);
 	((struct ocl_burst *)b)->warm = true;
 	if (!ocl_submit(dev->warm, p, b)) {
-		clFinish(dev->warm->cq);
+		queues_finish(dev->warm);
 		while ((b = ocl_poll(dev->warm)) == NULL)
 			;
 	}

@@ -5,6 +5,10 @@
 /*
  * The last resort: a device that cannot reach guest memory gets a copy of the packets, and they are copied back. One
  * block a burst: table, segments, verdicts, then each segment's bytes; it goes there whole, and back from the verdicts on.
+ * Kernels read verdicts, so they go there zeroed: 8 bytes a packet on the way cost less than a command that fills them.
+ *
+ * On a device that runs beside us upload, kernels and download have a queue each, and each burst's events tie its three:
+ * while one burst's kernels run, the next is uploaded and the one before comes back.
  */
 
 #include <numa.h>
@@ -26,8 +30,9 @@ void
 ocl_staged_free(struct exec_queue *q, struct ocl_burst *b)
 {
 	if (b->pinned != NULL) {
-		clEnqueueUnmapMemObject(q->cq, b->pinned_mem, b->pinned, 0, NULL, NULL);
-		clFinish(q->cq);
+		/* Where there is the least to wait for: no other burst's kernels. */
+		clEnqueueUnmapMemObject(q->up, b->pinned_mem, b->pinned, 0, NULL, NULL);
+		clFinish(q->up);
 	}
 	if (b->pinned_mem != NULL)
 		clReleaseMemObject(b->pinned_mem);
@@ -56,7 +61,7 @@ alloc_pinned(struct exec_queue *q, struct ocl_burst *b, size_t cap)
 				       NULL, &e);
 	if (b->pinned_mem != NULL) {
 		b->pinned =
-			clEnqueueMapBuffer(q->cq, b->pinned_mem, CL_TRUE,
+			clEnqueueMapBuffer(q->up, b->pinned_mem, CL_TRUE,
 					   CL_MAP_READ | CL_MAP_WRITE, 0, cap, 0, NULL, NULL, &e);
 		if (b->pinned != NULL)
 			memset(b->pinned, 0, cap);
@@ -139,16 +144,18 @@ ocl_staged_begin(struct exec_queue *q, struct ocl_burst *b)
 		b->b.copied += 2 * s->len;
 		len += align_up(s->len);
 	}
-	return clEnqueueWriteBuffer(q->cq, b->dev_mem, CL_FALSE, 0, b->staged_len, b->pinned, 0,
-				    NULL, NULL);
+	return clEnqueueWriteBuffer(q->up, b->dev_mem, CL_FALSE, 0, b->staged_len, b->pinned, 0,
+				    NULL, q->up != q->cq ? &b->sent : NULL);
 }
 
 cl_int
 ocl_staged_end(struct exec_queue *q, struct ocl_burst *b, cl_event *event)
 {
-	return clEnqueueReadBuffer(q->cq, b->dev_mem, CL_FALSE, b->verdicts_off,
-				   b->staged_len - b->verdicts_off, b->pinned + b->verdicts_off, 0,
-				   NULL, event);
+	const bool tied = b->ran != NULL;
+
+	return clEnqueueReadBuffer(q->down, b->dev_mem, CL_FALSE, b->verdicts_off,
+				   b->staged_len - b->verdicts_off, b->pinned + b->verdicts_off,
+				   tied ? 1 : 0, tied ? &b->ran : NULL, event);
 }
 
 void
