@@ -18,10 +18,11 @@
 #include "cuda_ptx.h"
 #include "opencl.h"
 
-#define CUDA_STREAMS 4	/**< launches in flight of one queue */
-#define CUDA_BATCH   16 /**< most bursts of one launch */
-#define CUDA_ARGS    64 /**< most parameters of a kernel: they lie on the stack of each launch */
-#define CUDA_LOST    512
+#define CUDA_STREAMS \
+	2 /**< launches in flight of one queue: the next waits on the GPU while one runs */
+#define CUDA_BATCH 16 /**< most bursts of one launch */
+#define CUDA_ARGS  64 /**< most parameters of a kernel: they lie on the stack of each launch */
+#define CUDA_LOST  512
 
 /** A piece of guest memory that the GPU reaches. */
 struct cuda_region {

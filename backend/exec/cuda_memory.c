@@ -4,12 +4,14 @@
 
 /* Memory that kernels reach: the guest's, registered where it lies, and the GPU's own. */
 
+#include <numa.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "cuda.h"
 
+#define HUGE	 ((size_t)2 << 20)
 #define REGISTER (CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE)
 
 static void
@@ -72,10 +74,31 @@ cuda_mem_set(struct exec_dev *dev, unsigned int session, const struct exec_regio
 	return status;
 }
 
+/* Whole huge pages where the kernel has them: the GPU then has a few entries for it, not one for each 4 KiB. */
+static void *
+huge_alloc(size_t size, int node)
+{
+	uint8_t *m =
+		mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t before = (HUGE - (uintptr_t)m % HUGE) % HUGE;
+
+	if (m == MAP_FAILED)
+		return NULL;
+	if (before > 0)
+		munmap(m, before);
+	m += before;
+	munmap(m + size, HUGE - before);
+	madvise(m, size, MADV_HUGEPAGE);
+	if (node >= 0 && numa_available() >= 0 && node <= numa_max_node())
+		numa_tonode_memory(m, size, node);
+	memset(m, 0, size); /* its pages are there before the GPU is told of them */
+	return m;
+}
+
 void *
 cuda_host_alloc(struct exec_dev *dev, size_t size, int node, struct exec_err *err)
 {
-	void *p = ocl_node_alloc(size, node);
+	void *p = huge_alloc(size, node);
 	CUresult e;
 
 	if (p == NULL) {

@@ -363,8 +363,6 @@ struct exec_queue {
 	struct ocl_burst burst[OCL_DEPTH];
 };
 
-/** Zeroed memory on a NUMA node, -1: any; whole pages, freed with munmap(). NULL when there is none. */
-void *ocl_node_alloc(size_t size, int node);
 struct exec_queue *ocl_queue_create(struct exec_dev *dev, unsigned int session, int numa_node,
 				    struct exec_err *err);
 void ocl_queue_destroy(struct exec_queue *q);

@@ -24,8 +24,9 @@ page_align(size_t size)
 	return (size + page - 1) / page * page;
 }
 
-void *
-ocl_node_alloc(size_t size, int node)
+/* Memory on the NUMA node of the queue, if that is known. */
+static void *
+node_alloc(size_t size, int node)
 {
 	void *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -48,7 +49,7 @@ burst_make(struct exec_queue *q, unsigned int index, struct exec_err *err)
 	b->index = index;
 	b->gen = 1;
 	b->table_size = page_align(segs_off + dev->max_segs * sizeof(struct apir_seg));
-	b->table = ocl_node_alloc(b->table_size, q->node);
+	b->table = node_alloc(b->table_size, q->node);
 	if (b->table == NULL)
 		return exec_err_set(err, APIR_S_NOMEM, "out of memory for a queue's packet table");
 	b->table->segs_off = segs_off;
@@ -375,7 +376,7 @@ warm_make(struct exec_dev *dev, struct exec_err *err)
 	if (dev->warm != NULL)
 		return APIR_S_OK;
 	if (dev->warm_mem == NULL) {
-		dev->warm_mem = ocl_node_alloc(size, -1);
+		dev->warm_mem = node_alloc(size, -1);
 		dev->warm_size = size;
 	}
 	if (dev->warm_mem == NULL)
