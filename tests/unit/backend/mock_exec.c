@@ -28,6 +28,7 @@ struct exec_queue {
 	struct apir_pkt pkts[MOCK_DEPTH][APIR_MAX_PKTS];
 	struct apir_seg segs[MOCK_DEPTH][APIR_MAX_SEGS];
 	unsigned int first, next;
+	unsigned int held; /* of those from here on flush was not called */
 };
 
 struct mock mock;
@@ -262,12 +263,19 @@ submit(struct exec_queue *q, struct exec_pipeline *p, struct exec_burst *b)
 	return false;
 }
 
+static void
+flush(struct exec_queue *q)
+{
+	mock.flushed++;
+	q->held = q->next;
+}
+
 static struct exec_burst *
 poll_(struct exec_queue *q)
 {
 	if (q->first == q->next)
 		abort();
-	if (mock.may_finish == 0)
+	if (mock.may_finish == 0 || (mock.holds && q->held == q->first))
 		return NULL;
 	if (mock.may_finish > 0)
 		mock.may_finish--;
@@ -295,5 +303,6 @@ const struct exec_ops mock_ops = {
 	.queue_destroy = queue_destroy,
 	.burst_get = burst_get,
 	.submit = submit,
+	.flush = flush,
 	.poll = poll_,
 };

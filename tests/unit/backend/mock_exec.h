@@ -22,6 +22,8 @@ struct mock {
 	_Atomic bool async;	  /* submit returns at once */
 	_Atomic int may_finish;	  /* async: so many bursts may complete, -1: all */
 	_Atomic int running;	  /* bursts submitted and not complete */
+	_Atomic bool holds;	  /* async: nothing completes before flush */
+	_Atomic int flushed;	  /* calls of flush */
 	_Atomic bool build_waits; /* program_create does not return until this is false */
 	_Atomic int building;
 	enum apir_status burst_status; /* of each burst from now on */

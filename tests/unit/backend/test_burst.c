@@ -469,6 +469,27 @@ changed_after_the_check(void **state)
 	assert_int_equal(mock.last.pkts[0].len, 100);
 }
 
+/* What an executor holds back, to run it together, is started once for all that there was. */
+static void
+held_back_until_flushed(void **state)
+{
+	struct vring_used_elem e;
+
+	(void)state;
+	mock.async = true;
+	mock.holds = true;
+	mock.flushed = 0;
+	for (unsigned int i = 0; i < 3; i++)
+		guest_offer(&r, 0);
+	assert_int_equal(burst_run(q, 8), 3);
+	assert_int_equal(mock.flushed, 1);
+	assert_int_equal(burst_run(q, 8), 3);
+	assert_int_equal(mock.flushed, 1); /* nothing is in flight any more */
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(guest_poll(&r, &e), 1);
+	assert_int_equal(guest_poll(&r, &e), 0);
+}
+
 static void
 order_is_kept(void **state)
 {
@@ -588,6 +609,7 @@ main(void)
 		T(multi_segment),
 		T(too_many_segments_of_a_packet),
 		T(changed_after_the_check),
+		T(held_back_until_flushed),
 		T(order_is_kept),
 		T(executor_is_full),
 		T(device_failure),

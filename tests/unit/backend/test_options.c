@@ -54,6 +54,7 @@ defaults(void **state)
 	assert_int_equal(o.kernel_timeout_ms, 10000);
 	assert_string_equal(o.cache_dir, "/some/cache/apir");
 	assert_string_equal(o.copy_mode, "auto");
+	assert_string_equal(o.executor, "auto");
 	assert_int_equal(o.log_level, LOG_INFO);
 }
 
@@ -65,7 +66,7 @@ all_options(void **state)
 			       "--queues=64", "--cores", "0", "--idle-us", "0",
 			       "--max-device-memory", "2G", "--max-sessions", "256",
 			       "--kernel-timeout-ms", "5", "--cache-dir", "/c", "--copy-mode",
-			       "base", "--log-level", "debug"),
+			       "base", "--executor", "cuda", "--log-level", "debug"),
 			 0);
 	assert_string_equal(o.socket_path, "/x/y");
 	assert_true(o.client);
@@ -79,6 +80,7 @@ all_options(void **state)
 	assert_int_equal(o.kernel_timeout_ms, 5);
 	assert_string_equal(o.cache_dir, "/c");
 	assert_string_equal(o.copy_mode, "base");
+	assert_string_equal(o.executor, "cuda");
 	assert_int_equal(o.log_level, LOG_DEBUG);
 	assert_int_equal(PARSE("--no-cache", "--fd", "3"), 0);
 	assert_null(o.cache_dir);
@@ -118,6 +120,7 @@ refusals_name_what_is_right(void **state)
 	REFUSES("1 to 3600000", "--kernel-timeout-ms", "0");
 	REFUSES("suffix", "--max-device-memory", "1T");
 	REFUSES("auto raw base staged", "--copy-mode", "fast");
+	REFUSES("auto cuda opencl", "--executor", "hip");
 	REFUSES("error warning info debug", "--log-level", "loud");
 	REFUSES("CPU 1023", "--cores", "1023");
 	REFUSES("107 bytes", "--socket-path", longer);
