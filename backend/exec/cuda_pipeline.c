@@ -64,6 +64,8 @@ cuda_program_create(struct exec_dev *dev, const char *src, size_t len, const cha
 		ocl_program_save(*prog);
 		return APIR_S_OK;
 	}
+	if (status == APIR_S_UNSUPPORTED)
+		exec_err_add(err, " (apird --executor opencl runs it, on copies of the packets)");
 	ocl_program_destroy(*prog);
 	*prog = NULL;
 	*log = "";

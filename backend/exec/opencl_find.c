@@ -116,8 +116,8 @@ ocl_find_all(struct ocl_found **list, struct exec_err *err)
 		free(l);
 		exec_err_set(err, APIR_S_NOENT,
 			     "%u OpenCL platform%s but no device: is the GPU's driver loaded? (for "
-			     "a CPU device "
-			     "install pocl-opencl-icd)",
+			     "a CPU device install pocl-opencl-icd; it needs a folder to write to: "
+			     "POCL_CACHE_DIR, XDG_CACHE_HOME/pocl or HOME/.cache/pocl)",
 			     np, np == 1 ? "" : "s");
 		return 0;
 	}
