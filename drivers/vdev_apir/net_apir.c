@@ -19,6 +19,7 @@
 #include <ethdev_vdev.h>
 
 #include "net_apir.h"
+#include "net_apir_vlan.h"
 #include "rte_pmd_apir.h"
 
 RTE_LOG_REGISTER(apir_pmd_logtype, pmd.net.apir, NOTICE)
@@ -348,6 +349,7 @@ make_queues(struct apir_port *port, int socket_id)
 		qp->qp_id = i;
 		qp->port_id = port->data->port_id;
 		qp->verdict_offset = port->verdict_offset;
+		qp->verdict_vlan = port->args.verdict_vlan;
 		qp->timeout_cycles =
 			(uint64_t)((double)rte_get_tsc_hz() / 1e6 * port->args.timeout_us);
 		qp->port = port;
@@ -455,14 +457,18 @@ apir_probe(struct rte_vdev_device *vdev)
 	dev->data->all_multicast = 1;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC;
 	dev->dev_ops = &apir_ops;
-	dev->rx_pkt_burst = apir_rx_burst;
-	dev->tx_pkt_burst = apir_tx_burst;
+	dev->rx_pkt_burst = port->args.verdict_vlan == 0 ? apir_rx_burst : apir_rx_burst_vlan;
+	dev->tx_pkt_burst = port->args.verdict_vlan == 0 ? apir_tx_burst : apir_tx_burst_vlan;
 	apir_link_init(port);
 	apir_link_watch(port);
 	APIR_PORT_LOG(port, INFO, "%s: %s on %s, %s, zero_copy %s, %u queues, kernel %s",
 		      port->where, port->info.device, port->info.platform, port->info.executor,
 		      port->info.zero_copy ? "yes" : "no", port->max_queues,
 		      port->args.kernel == NULL ? "none (loopback)" : port->args.kernel);
+	if (port->args.verdict_vlan != 0)
+		APIR_PORT_LOG(port, INFO, "verdict_vlan: port verdicts 0 to %u are VLANs %u to %u",
+			      APIR_VLAN_MAX_VID - port->args.verdict_vlan, port->args.verdict_vlan,
+			      APIR_VLAN_MAX_VID);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 }

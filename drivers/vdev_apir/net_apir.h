@@ -81,6 +81,8 @@ struct apir_rx_ctrs {
 	apir_ctr reason_other;
 	apir_ctr errors;   /**< the back-end failed or was lost with them */
 	apir_ctr unpolled; /**< complete, but the port stopped or nobody polled while it was lost */
+	apir_ctr vlan_range;	  /**< dropped: verdict_vlan= and the verdict make no VID */
+	apir_ctr vlan_untaggable; /**< dropped: the mbuf takes no tag */
 };
 
 struct apir_tx_ctrs {
@@ -101,6 +103,7 @@ struct apir_qp {
 	uint16_t dev_id;
 	uint16_t qp_id;
 	uint16_t port_id;
+	uint16_t verdict_vlan;	  /**< VID of port verdict 0; 0: no tags */
 	int verdict_offset;	  /**< of the dynfield; -1: none is written */
 	uint64_t timeout_cycles;  /**< 0: never */
 	struct rte_mempool *pool; /**< what is copied goes there; NULL before setup */
@@ -181,6 +184,10 @@ uint16_t apir_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts);
 bool apir_qp_drain(struct apir_qp *qp);
 /** Let nothing more in. On return no apir_tx_burst() runs that saw the old pipeline. */
 void apir_qp_shut(struct apir_qp *qp);
+
+/* net_apir_vlan.c: the two for verdict_vlan= */
+uint16_t apir_rx_burst_vlan(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts);
+uint16_t apir_tx_burst_vlan(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 /* net_apir_queue.c */
 int apir_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc,

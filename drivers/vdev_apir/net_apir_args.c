@@ -77,9 +77,10 @@ static const struct {
 		.offset = offsetof(struct apir_args, name),                \
 		.size = sizeof(((struct apir_args *)0)->name), .pow2 = p2, \
 	}
-	NUM(queues, 1, 64, 0, false),	    NUM(burst, 1, 1022, 0, false),
-	NUM(nb_bursts, 1, 1024, 32, true),  NUM(timeout_us, 0, UINT32_MAX, 5000000, false),
-	NUM(wait_ms, 0, 3600000, 0, false), NUM(reconnect_ms, 10, 60000, 200, false),
+	NUM(queues, 1, 64, 0, false),	      NUM(burst, 1, 1022, 0, false),
+	NUM(nb_bursts, 1, 1024, 32, true),    NUM(timeout_us, 0, UINT32_MAX, 5000000, false),
+	NUM(wait_ms, 0, 3600000, 0, false),   NUM(reconnect_ms, 10, 60000, 200, false),
+	NUM(verdict_vlan, 1, 4094, 0, false),
 #undef NUM
 };
 
@@ -477,6 +478,8 @@ check_stages(const struct parser *p, const bool *seen)
 		for (i = 0; i < RTE_DIM(text_keys); i++)
 			if (seen[i] && text_keys[i].of_kernel)
 				return fail(p, "%s=: needs kernel=", text_keys[i].key);
+		if (args->verdict_vlan != 0)
+			return fail(p, "verdict_vlan=: needs kernel=");
 		return 0;
 	}
 	if (args->nb_stages == 0) {

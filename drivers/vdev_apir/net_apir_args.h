@@ -66,6 +66,7 @@ struct apir_args {
 	uint32_t timeout_us;
 	uint32_t wait_ms;
 	uint32_t reconnect_ms;
+	uint16_t verdict_vlan; /**< VID of port verdict 0; 0: not given, no tags */
 };
 
 /** What --vdev=help and DPDK's pmdinfo show. */
@@ -74,7 +75,7 @@ struct apir_args {
 	"args=[<type>:<value>,...;...] "                                                           \
 	"launch=item|group[:<n>][+...] options=<compiler options> queues=<1..64> burst=<1..1022> " \
 	"nb_bursts=<1..1024> timeout_us=<0..4294967295> wait_ms=<0..3600000> "                     \
-	"reconnect_ms=<10..60000>"
+	"reconnect_ms=<10..60000> verdict_vlan=<1..4094>"
 
 /**
  * Parse.

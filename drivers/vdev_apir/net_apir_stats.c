@@ -14,7 +14,7 @@
 struct port_sums {
 	struct {
 		uint64_t packets, bytes, dropped, reason[APIR_NB_REASONS], reason_other, errors,
-			unpolled;
+			unpolled, vlan_range, vlan_untaggable;
 	} rx;
 	struct {
 		uint64_t packets, bytes, ring_full, copied, copied_bytes, nomem, invalid;
@@ -68,6 +68,8 @@ static const struct {
 	X("rx_reason_7_dropped", rx.reason[7]),
 	X("rx_reason_other_dropped", rx.reason_other),
 	X("rx_unpolled_dropped", rx.unpolled),
+	X("rx_vlan_range_dropped", rx.vlan_range),
+	X("rx_vlan_untaggable_dropped", rx.vlan_untaggable),
 	X("rx_backend_errors", rx.errors),
 	X("backend_copied_bytes", backend_copied_bytes),
 	X("backend_timeout_errors", timeouts),
@@ -207,7 +209,7 @@ apir_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats APIR_ETH_QST
 	stats->ipackets = s.rx.packets;
 	stats->ibytes = s.rx.bytes;
 	stats->imissed = s.rx.unpolled;
-	stats->ierrors = s.rx.errors;
+	stats->ierrors = s.rx.errors + s.rx.vlan_range + s.rx.vlan_untaggable;
 	stats->opackets = s.tx.packets;
 	stats->obytes = s.tx.bytes;
 	stats->oerrors = s.tx.nomem + s.tx.invalid;

@@ -21,7 +21,8 @@
  *   out = rte_pmd_apir_verdict(pkts[0], offset)->port;
  * @endcode
  *
- * An application need not link to the PMD.
+ * An application need not link to the PMD. One that cannot be changed reads the port as a VLAN tag:
+ * verdict_vlan=, with which the field is the same.
  */
 
 #include <stdint.h>

@@ -63,6 +63,7 @@ test_defaults(void **state)
 		assert_int_equal(args.timeout_us, 5000000);
 		assert_int_equal(args.wait_ms, 0);
 		assert_int_equal(args.reconnect_ms, 200);
+		assert_int_equal(args.verdict_vlan, 0);
 		apir_args_free(&args);
 	}
 }
@@ -73,7 +74,8 @@ test_every_key(void **state)
 	(void)state;
 	good("path=/run/a b,kernel=/k/x.cl,entry=f,args=[u32:7],launch=group:64,options=-DN=4 "
 	     "-DM=5,"
-	     "queues=3,burst=128,nb_bursts=64,timeout_us=1000,wait_ms=5,reconnect_ms=10");
+	     "queues=3,burst=128,nb_bursts=64,timeout_us=1000,wait_ms=5,reconnect_ms=10,"
+	     "verdict_vlan=100");
 	assert_string_equal(args.path, "/run/a b");
 	assert_string_equal(args.kernel, "/k/x.cl");
 	assert_true(args.entry_given);
@@ -89,6 +91,7 @@ test_every_key(void **state)
 	assert_int_equal(args.timeout_us, 1000);
 	assert_int_equal(args.wait_ms, 5);
 	assert_int_equal(args.reconnect_ms, 10);
+	assert_int_equal(args.verdict_vlan, 100);
 	apir_args_free(&args);
 }
 
@@ -102,6 +105,12 @@ test_ends_of_ranges(void **state)
 	good("queues=64,burst=1022,nb_bursts=1024,timeout_us=4294967295,wait_ms=3600000,reconnect_"
 	     "ms=60000");
 	assert_int_equal(args.timeout_us, UINT32_MAX);
+	apir_args_free(&args);
+	good("kernel=/x.cl,verdict_vlan=1");
+	assert_int_equal(args.verdict_vlan, 1);
+	apir_args_free(&args);
+	good("kernel=/x.cl,verdict_vlan=0xffe");
+	assert_int_equal(args.verdict_vlan, 4094);
 	apir_args_free(&args);
 	good("burst=0x40");
 	assert_int_equal(args.burst, 64);
@@ -123,6 +132,7 @@ test_bad_numbers(void **state)
 		{"timeout_us", "-1", "4294967296", "from 0 to 4294967295"},
 		{"wait_ms", "-1", "3600001", "from 0 to 3600000"},
 		{"reconnect_ms", "9", "60001", "from 10 to 60000"},
+		{"verdict_vlan", "0", "4095", "from 1 to 4094"},
 	};
 	static const char *const malformed[] = {
 		"",
@@ -162,7 +172,7 @@ test_keys(void **state)
 {
 	(void)state;
 	bad("kernal=/x.cl", "kernal", "known are: path, pci, kernel, entry, args, launch, options",
-	    "queues, burst, nb_bursts, timeout_us, wait_ms, reconnect_ms");
+	    "queues, burst, nb_bursts, timeout_us, wait_ms, reconnect_ms, verdict_vlan");
 	bad("path=/a,mac=00:11:22:33:44:55", "'mac'", "known are", "path");
 	bad("=5", "''", "known are", "path");
 	bad("path", "path: needs a value", "path=", "");
@@ -239,6 +249,7 @@ test_need_kernel(void **state)
 	bad("args=[u32:1]", "args=", "needs kernel=", "");
 	bad("launch=item", "launch=", "needs kernel=", "");
 	bad("options=-DA", "options=", "needs kernel=", "");
+	bad("verdict_vlan=100", "verdict_vlan=", "needs kernel=", "");
 }
 
 static void
@@ -375,9 +386,9 @@ static void
 test_help_has_every_key(void **state)
 {
 	static const char *const keys[] = {
-		"path=",       "pci=",	   "kernel=",	    "entry=", "args=",
-		"launch=",     "options=", "queues=",	    "burst=", "nb_bursts=",
-		"timeout_us=", "wait_ms=", "reconnect_ms=",
+		"path=",       "pci=",	   "kernel=",	    "entry=",	     "args=",
+		"launch=",     "options=", "queues=",	    "burst=",	     "nb_bursts=",
+		"timeout_us=", "wait_ms=", "reconnect_ms=", "verdict_vlan=",
 	};
 	unsigned int i;
 
