@@ -241,6 +241,8 @@ goes_meanwhile(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		begin();
+		/* a back-end quick enough to answer first would be right, too, and not what is tried */
+		say.silent = true;
 		fp.on_doorbell = how[i];
 		assert_int_equal(hello(LONG_MS), -ENODEV);
 		assert_int_equal(apir_ctl_ping(ctl, LONG_MS), -ENODEV);
