@@ -38,6 +38,7 @@ packages=(
 	iputils-ping curl ethtool dnsmasq-base iperf3
 	librte-net-pcap23 oclgrind valgrind
 	qemu-system-x86 busybox-static cpio kmod
+	openvswitch-switch-dpdk librte-net-af-packet23
 )
 missing=()
 for p in "${packages[@]}"; do
@@ -45,9 +46,25 @@ for p in "${packages[@]}"; do
 done
 if [ ${#missing[@]} -gt 0 ]; then
 	echo "deps.sh: installing ${missing[*]}"
+	# Open vSwitch brings a service that nobody asked for: the tests start their own. A policy that is there stays as it is.
+	policy=/usr/sbin/policy-rc.d
+	deny=('#!/bin/sh' '# tools/deps.sh of apir: no service starts while it installs' 'exit 101')
+	trap 'exit 130' INT TERM
+	if [ ! -L $policy ] && (set -C && printf '%s\n' "${deny[@]}" >$policy) 2>/dev/null; then
+		trap 'rm -f $policy' EXIT
+		chmod 755 $policy
+	fi
+	ovs_was=$(dpkg-query -W -f '${db:Status-Status}' openvswitch-switch 2>/dev/null || true)
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -qq update
 	apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null
+	if [ "$ovs_was" != installed ]; then
+		# Neither now, should the machine's own policy have let it, nor at the next boot.
+		service openvswitch-switch stop >/dev/null 2>&1 || true
+		update-rc.d openvswitch-switch disable >/dev/null 2>&1 || true
+	fi
+	[ -z "$(trap -p EXIT)" ] || rm -f $policy
+	trap - EXIT INT TERM
 fi
 
 # Driver SDK headers: the installed ones where DPDK was built with -Denable_driver_sdk=true.
