@@ -140,6 +140,10 @@ apir_dev_stop(struct rte_eth_dev *dev)
 static void
 free_port(struct apir_port *port)
 {
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->txqs); i++)
+		rte_free(port->txqs[i]);
 	rte_free(port->qps);
 	rte_free(port->base);
 	free(port->source);

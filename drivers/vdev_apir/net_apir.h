@@ -165,6 +165,11 @@ struct apir_port {
 	apir_ctr reconnects;
 	apir_ctr timeouts;
 
+	/**
+	 * Tx queues that were ever set up. They live as long as the port: their counters go on when
+	 * the application sets up other queues.
+	 */
+	struct apir_txq *txqs[RTE_MAX_QUEUES_PER_PORT];
 	struct apir_stats_base *base; /**< counters at the last reset */
 };
 

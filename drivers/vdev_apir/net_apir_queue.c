@@ -59,15 +59,18 @@ int
 apir_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsigned int socket_id,
 		    const struct rte_eth_txconf *conf __rte_unused)
 {
-	struct apir_txq *txq;
+	struct apir_port *port = apir_port_of(dev);
+	struct apir_txq *txq = port->txqs[id];
 
-	apir_tx_queue_release(dev, id);
-	txq = rte_zmalloc_socket("net_apir_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, (int)socket_id);
+	if (txq == NULL)
+		txq = rte_zmalloc_socket("net_apir_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE,
+					 (int)socket_id);
 	if (txq == NULL) {
-		APIR_PORT_LOG(apir_port_of(dev), ERR, "no memory for tx queue %u", id);
+		APIR_PORT_LOG(port, ERR, "no memory for tx queue %u", id);
 		return -ENOMEM;
 	}
 	txq->nb_desc = nb_desc;
+	port->txqs[id] = txq;
 	dev->data->tx_queues[id] = txq;
 	return 0;
 }
@@ -75,7 +78,6 @@ apir_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsi
 void
 apir_tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 {
-	rte_free(dev->data->tx_queues[id]);
 	dev->data->tx_queues[id] = NULL;
 }
 

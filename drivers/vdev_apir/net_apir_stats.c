@@ -119,7 +119,7 @@ rx_ctrs(const struct apir_port *port, uint16_t i)
 static const struct apir_tx_ctrs *
 tx_ctrs(const struct apir_port *port, uint16_t i)
 {
-	const struct apir_txq *txq = port->data->tx_queues[i];
+	const struct apir_txq *txq = port->txqs[i];
 
 	return txq == NULL ? NULL : &txq->ctrs;
 }
@@ -151,7 +151,8 @@ sum_up(const struct apir_port *port, struct port_sums *s, bool backend)
 	memset(s, 0, sizeof(*s));
 	for (i = 0; i < port->max_queues; i++)
 		add((uint64_t *)&s->rx, rx_ctrs(port, i), NB_RX_CTRS);
-	for (i = 0; i < port->data->nb_tx_queues; i++)
+	/* those too that the application has now fewer of */
+	for (i = 0; i < RTE_DIM(port->txqs); i++)
 		if (tx_ctrs(port, i) != NULL)
 			add((uint64_t *)&s->tx, tx_ctrs(port, i), NB_TX_CTRS);
 	s->lost = apir_ctr_get(&port->lost);
@@ -161,7 +162,7 @@ sum_up(const struct apir_port *port, struct port_sums *s, bool backend)
 		sum_up_backend(port, s);
 }
 
-/* Since the last reset. A tx queue that was set up anew since counts from 0: never below. */
+/* Since the last reset. What is not asked of the back-end is 0: never below. */
 static void
 sum_since_reset(const struct apir_port *port, struct port_sums *s, bool backend)
 {
@@ -178,12 +179,10 @@ sum_since_reset(const struct apir_port *port, struct port_sums *s, bool backend)
 static uint64_t
 ctr_since(const void *ctrs, size_t offset, const uint64_t *base)
 {
-	uint64_t now;
-
 	if (ctrs == NULL)
 		return 0;
-	now = apir_ctr_get((const apir_ctr *)((const char *)ctrs + offset));
-	return now - RTE_MIN(base[offset / sizeof(apir_ctr)], now);
+	return apir_ctr_get((const apir_ctr *)((const char *)ctrs + offset)) -
+	       base[offset / sizeof(apir_ctr)];
 }
 
 #define RX_SINCE(port, i, field) \
@@ -236,7 +235,7 @@ apir_stats_reset(struct rte_eth_dev *dev)
 	sum_up(port, &base->port, true);
 	for (i = 0; i < port->max_queues; i++)
 		add(base->rx[i], rx_ctrs(port, i), NB_RX_CTRS);
-	for (i = 0; i < port->data->nb_tx_queues; i++)
+	for (i = 0; i < RTE_DIM(port->txqs); i++)
 		if (tx_ctrs(port, i) != NULL)
 			add(base->tx[i], tx_ctrs(port, i), NB_TX_CTRS);
 	return 0;

@@ -343,10 +343,12 @@ test_stop_drains(void **state)
 	env_port_down(port);
 }
 
+/* Counters go on, whatever queues there are, and were. */
 static void
 test_reconfigure(void **state)
 {
 	uint16_t port = env_port_up("queues=4", 1, 1);
+	struct rte_eth_stats stats;
 
 	(void)state;
 	fake_auto_complete = true;
@@ -360,6 +362,16 @@ test_reconfigure(void **state)
 	assert_int_equal(env_start(2, 4), port);
 	assert_int_equal(env_send(port, 3, 4, 0), 4);
 	assert_int_equal(env_receive(port, 1, 32), 4);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(env_start(1, 1), port);
+	assert_int_equal(env_xstat(port, "tx_q0_packets"), 4);
+	assert_int_equal(rte_eth_stats_get(port, &stats), 0);
+	assert_int_equal(stats.opackets, 12);
+	assert_int_equal(stats.ipackets, 12);
+	assert_int_equal(rte_eth_stats_reset(port), 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(env_start(1, 4), port);
+	assert_int_equal(env_xstat(port, "tx_q3_packets"), 0);
 	env_port_down(port);
 }
 
