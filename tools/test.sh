@@ -13,7 +13,7 @@ usage() {
 	build/ and build-asan/, and runs all tests: style, unit and integration tests plain and
 	under AddressSanitizer and UndefinedBehaviorSanitizer, virtual machines (QEMU without
 	KVM, Debian's kernel), fuzzers for a short while, documentation, installation, the
-	README's example and the demo. The last line is "N passed, N failed, N skipped"; the
+	README's example and the demos. The last line is "N passed, N failed, N skipped"; the
 	exit code is 0 if nothing failed.
 
 	  --quick     no sanitizer builds, no fuzzers
@@ -219,6 +219,7 @@ if [ -n "$plain" ]; then
 	fi
 	step "installation (tests/run_install)" tests/run_install build
 	step "demo (tools/demo.sh)" tools/demo.sh --no-deps
+	step "demo with Open vSwitch (tools/ovs-demo.sh)" tools/ovs-demo.sh --no-deps --build build
 fi
 if [ -z "$quick" ]; then
 	if build "build with sanitizers (build-asan/)" build-asan; then
