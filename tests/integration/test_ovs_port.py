@@ -262,8 +262,10 @@ class BadInput(Case):
         self.refused(f"path={path},wait_ms=20", f"path={path}: no socket {path}: is apird running")
         d = self.start_apird(["--queues", "2", "--max-sessions", "1"])
         self.refused(f"path={d.sock},queues=3", f"path={d.sock}: ")
+        self.assertIn("3 data queues asked for, this apird allows 2: use fewer, or start apird with --queues 3", self.ovs.log)
         self.works("gpu0", f"net_apir0,path={d.sock}")
         self.refused(f"path={d.sock}", f"path={d.sock}: ", name="net_apir1")
+        self.assertIn("close one, or start apird with a larger --max-sessions", self.ovs.log)
         self.assert_up(self.ovs, "gpu0")
 
     def test_device_twice(self):
@@ -276,6 +278,17 @@ class BadInput(Case):
         self.assertIn(error, said)
         self.assertEqual([self.ovs.get("bad", c) for c in ("error", "ofport", "link_state")], [error, "-1", ""])
         self.assert_up(self.ovs, "gpu0")
+
+
+class NotShared(Case):
+    def test_memory_not_shared(self):
+        """dpdk-extra without --single-file-segments: the log names it."""
+        ovs = self.start_ovs(config=('other_config:dpdk-extra="-d librte_net_apir.so --no-pci --in-memory"',))
+        ovs.bridge()
+        d = self.start_apird()
+        ovs.add("bad", f"net_apir0,path={d.sock}", ok=False)
+        self.assert_error(ovs, "bad", f"|ERR|net_apir0: path={d.sock}: ", "Add --single-file-segments to EAL's options")
+        ovs.stop()
 
 
 def pmd_path():
