@@ -87,7 +87,7 @@ make_file(const char *file, const void *bytes, size_t len)
 	char path[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", root, file);
+	assert_true((size_t)snprintf(path, sizeof(path), "%s/%s", root, file) < sizeof(path));
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, len), len);
