@@ -12,8 +12,12 @@
  * Only calls of OpenCL 1.2 are needed of a device; later ones are used where its version has them.
  */
 
-#define CL_TARGET_OPENCL_VERSION	  300
+#ifndef CL_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION 300
+#endif
+#ifndef CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS /* clCreateCommandQueue: the one a 1.2 device has */
+#endif
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 
@@ -218,6 +222,17 @@ uint8_t *ocl_program_binary(struct exec_program *prog, size_t *len);
 char *ocl_source_copy(const char *src, size_t len, struct exec_err *err);
 /** Only options that cannot reach outside of the program. */
 enum apir_status ocl_options_check(const char *options, struct exec_err *err);
+
+/*
+ * The same for whole OpenCL programs, which may have headers (clCompileProgram) and whose own files are in their source
+ * already: what would reach a file of the host's is made harmless in place.
+ */
+/** Directives that read other files than a header by its name are errors afterwards. Returns 0 or -1: no memory. */
+int ocl_source_shut(char *src);
+/** True if a header of this name can lie nowhere but below the folder of headers. */
+bool ocl_header_name_ok(const char *name);
+/** Take folders of headers out. False: an option that is none of the specification's. */
+bool ocl_options_shut(char *options);
 
 /** What the cache holds of a program. */
 struct ocl_cached {

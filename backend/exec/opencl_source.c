@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The apir authors
  */
 
-/* What a tenant hands us to compile: a text on its own, with options that reach nothing outside of it. */
+/* What a tenant hands us to compile: a text that reaches no file of the host's. */
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -114,39 +114,61 @@ line_of(const char *s, size_t at)
 	return line;
 }
 
+static const char *const reads_file[] = {"include", "include_next", "import", "embed"};
+
+/*
+ * One line of l from *i on, which ends there afterwards. Returns the directive if it reads a file, else NULL; start: of the
+ * line, operand: what it reads.
+ */
+static const char *
+next_line(const struct logical *l, size_t *i, size_t *start, size_t *operand)
+{
+	const char *c = l->c;
+	size_t at, len;
+
+	*start = skip_blank(c, *i);
+	if (c[*start] == '#') {
+		at = *start + 1;
+	} else if (c[*start] == '%' && c[*start + 1] == ':') {
+		at = *start + 2;
+	} else {
+		*i = skip_line(c, *start);
+		return NULL;
+	}
+	at = skip_blank(c, at);
+	len = strspn(c + at, "abcdefghijklmnopqrstuvwxyz_");
+	*operand = skip_blank(c, at + len);
+	*i = skip_line(c, at);
+	for (unsigned int w = 0; w < sizeof(reads_file) / sizeof(reads_file[0]); w++)
+		if (len == strlen(reads_file[w]) && strncmp(c + at, reads_file[w], len) == 0)
+			return reads_file[w];
+	return NULL;
+}
+
+/* Lines stay lines. */
+static void
+blank(char *s, const struct logical *l, size_t start, size_t end)
+{
+	for (size_t b = l->at[start]; b < l->at[end]; b++)
+		s[b] = s[b] == '\n' ? '\n' : ' ';
+}
+
 /* One line of l from i on: refuse it if it includes a file. Returns where it ends. */
 static size_t
 check_line(char *s, const struct logical *l, size_t i, enum apir_status *status,
 	   struct exec_err *err)
 {
-	static const char *const words[] = {"include", "include_next", "import", "embed"};
-	const char *c = l->c;
-	size_t start = skip_blank(c, i), end, len;
+	size_t start, operand;
+	const char *word = next_line(l, &i, &start, &operand);
 
-	if (c[start] == '#')
-		i = start + 1;
-	else if (c[start] == '%' && c[start + 1] == ':')
-		i = start + 2;
-	else
-		return skip_line(c, start);
-	i = skip_blank(c, i);
-	len = strspn(c + i, "abcdefghijklmnopqrstuvwxyz_");
-	end = skip_line(c, i);
-	for (unsigned int w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
-		if (len != strlen(words[w]) || strncmp(c + i, words[w], len) != 0)
-			continue;
-		if (names_our_header(c + skip_blank(c, i + len))) {
-			for (size_t b = l->at[start]; b < l->at[end]; b++)
-				s[b] = s[b] == '\n' ? '\n' : ' ';
-		} else {
-			*status = exec_err_set(
-				err, APIR_S_INVAL,
-				"kernel.cl:%u: #%s is not available: a program is one text "
-				"(apir_kernel.h already stands before it)",
-				line_of(s, l->at[start]), words[w]);
-		}
-	}
-	return end;
+	if (word != NULL && names_our_header(l->c + operand))
+		blank(s, l, start, i);
+	else if (word != NULL)
+		*status = exec_err_set(err, APIR_S_INVAL,
+				       "kernel.cl:%u: #%s is not available: a program is one text "
+				       "(apir_kernel.h already stands before it)",
+				       line_of(s, l->at[start]), word);
+	return i;
 }
 
 /*
@@ -216,50 +238,55 @@ bad:
 	return NULL;
 }
 
-enum apir_status
-ocl_options_check(const char *options, struct exec_err *err)
+bool
+ocl_header_name_ok(const char *name)
 {
-	static const char *const allowed[] = {"-D", "-U", "-cl-", "-w", "-Werror", "-g"};
-	const char *p = options;
+	if (name[0] == '\0' || name[0] == '/' || strchr(name, '\\') != NULL)
+		return false;
+	for (const char *p = name; p != NULL; p = strchr(p, '/')) {
+		p += *p == '/' ? 1 : 0;
+		if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+			return false;
+	}
+	return true;
+}
+
+/* What an operand names, as far as that is certain without its macros. */
+static bool
+operand_ok(const char *c)
+{
+	char name[1024];
 	size_t len;
 
-	for (;;) {
-		bool ok = false;
+	if (*c != '"' && *c != '<')
+		return false;
+	len = strcspn(c + 1, *c == '"' ? "\"\n" : ">\n");
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, c + 1, len);
+	name[len] = '\0';
+	return ocl_header_name_ok(name);
+}
 
-		p += strspn(p, " \t\n");
-		if (*p == '\0')
-			return APIR_S_OK;
-		len = strcspn(p, " \t\n");
-		for (unsigned int i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-			size_t n = strlen(allowed[i]);
-			bool prefix = i < 3;
+int
+ocl_source_shut(char *s)
+{
+	static const char instead[] = "#error";
+	struct logical l = {0};
+	size_t i = 0, start, operand;
+	const int ret = logical_make(s, &l);
 
-			if (strncmp(p, allowed[i], n) == 0 && (prefix || len == n))
-				ok = true;
+	while (ret == 0 && i < l.len) {
+		if (next_line(&l, &i, &start, &operand) != NULL && !operand_ok(l.c + operand)) {
+			char *p = s + l.at[start];
+
+			blank(s, &l, start, i);
+			if (strspn(p, " ") >= strlen(instead))
+				memcpy(p, instead, strlen(instead));
 		}
-		if (strncmp(p, "-DAPIR_", 7) == 0 || strncmp(p, "-UAPIR_", 7) == 0)
-			ok = false;
-		if (memchr(p, '"', len) != NULL || memchr(p, '\'', len) != NULL ||
-		    memchr(p, '\\', len) != NULL)
-			ok = false;
-		if (!ok)
-			return exec_err_set(
-				err, APIR_S_INVAL,
-				"build option '%.*s' is not allowed: use -DNAME[=VALUE] (not "
-				"APIR_*, no quotes), -UNAME, -cl-*, -w, -Werror, -g",
-				(int)len, p);
-		/* "-D NAME": the name is a word of its own. */
-		if (len == 2 && (p[1] == 'D' || p[1] == 'U')) {
-			p += len;
-			p += strspn(p, " \t\n");
-			len = strcspn(p, " \t\n");
-			if (len == 0 || *p == '-' || strncmp(p, "APIR_", 5) == 0 ||
-			    memchr(p, '"', len) != NULL || memchr(p, '\'', len) != NULL ||
-			    memchr(p, '\\', len) != NULL)
-				return exec_err_set(
-					err, APIR_S_INVAL,
-					"build option -D or -U needs a name (not APIR_*)");
-		}
-		p += len;
+		i += l.c[i] == '\n' ? 1 : 0;
 	}
+	free(l.c);
+	free(l.at);
+	return ret;
 }

@@ -4,6 +4,7 @@
 
 /* What is checked of a tenant's text before a compiler sees it, and signatures as text. No device. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,102 @@ test_signatures(void **state)
 			fail_msg("accepted: %s", broken[i]);
 }
 
+static void
+shut(const char *source, const char *expected)
+{
+	char *s = strdup(source);
+
+	assert_non_null(s);
+	assert_int_equal(ocl_source_shut(s), 0);
+	assert_string_equal(s, expected);
+	free(s);
+}
+
+/* A directive that becomes an error, in as much room. */
+static void
+shut_line(const char *directive)
+{
+	char source[128], expected[128];
+
+	snprintf(source, sizeof(source), "int x;\n%s\nint y;", directive);
+	snprintf(expected, sizeof(expected), "int x;\n%-*s\nint y;", (int)strlen(directive),
+		 "#error");
+	shut(source, expected);
+}
+
+/* Whole OpenCL programs: headers by their names stay, nothing else is read. */
+static void
+test_source_shut(void **state)
+{
+	(void)state;
+	shut("#include \"a/b.h\"\n#include <c.h>\nint x;",
+	     "#include \"a/b.h\"\n#include <c.h>\nint x;");
+	shut("// #include \"/x\"\n\"#include /x\"\n", "// #include \"/x\"\n\"#include /x\"\n");
+	shut_line("#include \"/etc/shadow\"");
+	shut_line("# /**/ include </etc/shadow>");
+	shut_line("#include \"a/../../x\"");
+	shut_line("#include \"..\"");
+	shut_line("#include MACRO");
+	shut_line("%:include </x>");
+	shut_line("?"
+		  "?=include </x>");
+	shut_line("#embed \"/x\"");
+	shut_line("#import \"/x\"");
+	shut_line("#include_next </x>");
+	/* no room for a word on the first line */
+	shut("#inc\\\nlude \"/x\"\n", "     \n         \n");
+	assert_true(ocl_header_name_ok("a/..b/c.h"));
+	assert_false(ocl_header_name_ok(""));
+	assert_false(ocl_header_name_ok("/a"));
+	assert_false(ocl_header_name_ok("../a"));
+	assert_false(ocl_header_name_ok("a/.."));
+	assert_false(ocl_header_name_ok("a\\b"));
+}
+
+static void
+test_options_shut(void **state)
+{
+	static const char *const good[][2] = {
+		{"", ""},
+		{"-I /etc -DA -I. -cl-std=CL1.2", "        -DA     -cl-std=CL1.2"},
+		{"-D A=1 -U B -w -g -Werror", "-D A=1 -U B -w -g -Werror"},
+		{"-DS=\"a b\" -cl-kernel-arg-info", "-DS=\"a b\" -cl-kernel-arg-info"},
+		{"-x spir -spir-std=1.2", "-x spir -spir-std=1.2"},
+		{"-create-library -enable-link-options", "-create-library -enable-link-options"},
+		{"-I", "  "},
+	};
+	static const char *const bad[] = {"-include /etc/shadow",
+					  "-isystem/etc",
+					  "@/etc/shadow",
+					  "x",
+					  "-Xclang -load",
+					  "-DX=\"a -include /etc/x\"",
+					  "-D -I/etc",
+					  "-x @/f",
+					  "-x -include",
+					  "-i",
+					  "-wx",
+					  "-DX=1 /etc/x"};
+	char *s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		s = strdup(good[i][0]);
+		assert_non_null(s);
+		if (!ocl_options_shut(s))
+			fail_msg("refused: %s", good[i][0]);
+		assert_string_equal(s, good[i][1]);
+		free(s);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		s = strdup(bad[i]);
+		assert_non_null(s);
+		if (ocl_options_shut(s))
+			fail_msg("taken: %s", bad[i]);
+		free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -191,6 +288,8 @@ main(void)
 		cmocka_unit_test(test_include_harmless),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_source_shut),
+		cmocka_unit_test(test_options_shut),
 		cmocka_unit_test(test_type_sizes),
 		cmocka_unit_test(test_signatures),
 	};
