@@ -136,6 +136,24 @@ control_mem_end(struct session *s)
 	pthread_mutex_unlock(&s->ctl.lock);
 }
 
+/*
+ * All sources are edge-triggered: what comes between the last look and the wait is not lost, and
+ * none is read.
+ */
+static int
+watch(const struct control *c, int op, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
+
+	return epoll_ctl(c->ep_fd, op, fd, &ev) == 0 ? 0 : -errno;
+}
+
+int
+control_watch(struct session *s, int fd)
+{
+	return watch(&s->ctl, EPOLL_CTL_ADD, fd);
+}
+
 /* Take the next request, if there is one. Under lock. */
 static int
 take(struct session *s, struct vring_chain *chain, ssize_t *in_len)
@@ -184,18 +202,6 @@ serve(struct session *s, int head, const struct vring_chain *chain, ssize_t in_l
 }
 
 /*
- * Both sources are edge-triggered: what comes between the last look and the wait is not lost, and
- * none is read.
- */
-static int
-watch(const struct control *c, int op, int fd)
-{
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
-
-	return epoll_ctl(c->ep_fd, op, fd, &ev) == 0 ? 0 : -errno;
-}
-
-/*
  * A guest that rings and rings, but nothing is there: its memory is its own. The first time it is
  * QEMU, which rings every ring it hands over. Under lock.
  */
@@ -225,7 +231,7 @@ control_main(void *arg)
 	for (;;) {
 		ssize_t in_len = -1;
 		struct epoll_event ev;
-		int head, timeout_ms;
+		int head, timeout_ms, pid_fd;
 
 		pthread_mutex_lock(&c->lock);
 		while (!c->attached && !c->quit)
@@ -238,6 +244,8 @@ control_main(void *arg)
 		if (c->anew)
 			s->said = false;
 		c->anew = false;
+		worker_check(s);
+		pid_fd = s->worker.pid_fd;
 		head = take(s, &chain, &in_len);
 		if (head < 0 && !c->vr.broken) {
 			vring_want_kick(&c->vr);
@@ -262,7 +270,7 @@ control_main(void *arg)
 			serve(s, head, &chain, in_len);
 		else
 			kicked = epoll_wait(c->ep_fd, &ev, 1, timeout_ms) == 1 &&
-				 ev.data.fd != c->wake_fd;
+				 ev.data.fd != c->wake_fd && ev.data.fd != pid_fd;
 	}
 	session_free(s);
 	return NULL;

@@ -55,6 +55,9 @@ int control_attach(struct session *s, const struct vring_dev *vr, int kick_fd, b
  */
 bool control_detach(struct session *s, bool restart, struct vring_dev *vr);
 
+/** Let fd wake the thread when it becomes readable; closing it ends that. From the thread. Returns 0 or a negative errno. */
+int control_watch(struct session *s, int fd);
+
 /**
  * Begin to use guest memory from the control thread; waits while the session is paused.
  * False when the request's guest is gone. On true, control_mem_end() must follow soon: the

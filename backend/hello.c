@@ -11,8 +11,19 @@
 #include "hello.h"
 #include "log.h"
 #include "placement.h"
+#include "virtio_apir_cl.h"
 
 #define FEATURES (APIR_F_LOOPBACK | APIR_F_MULTI_SEG | APIR_F_PIPELINE)
+
+/* What is agreed on: a session is for bursts or for OpenCL. */
+static uint64_t
+agreed(const struct backend *be, uint64_t wanted)
+{
+	if ((wanted & APIR_F_OPENCL) != 0 && be->worker_path != NULL)
+		return APIR_F_OPENCL;
+	return wanted & FEATURES;
+}
+
 /* The oldest version we speak. */
 #define VERSION_MIN (APIR_VERSION_MAJOR << 16)
 
@@ -49,9 +60,20 @@ queues_there(const struct session *s, unsigned int nb)
 	return true;
 }
 
+/* An OpenCL program's lanes cost no poll thread anything. */
+static unsigned int
+queues_allowed(const struct backend *be, const struct apir_hello_req *req)
+{
+	const bool lanes = agreed(be, req->features) == APIR_F_OPENCL;
+
+	return lanes && be->max_queues < APIR_CL_MAX_LANES ? APIR_CL_MAX_LANES : be->max_queues;
+}
+
 static enum apir_status
 check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
 {
+	const unsigned int allowed = queues_allowed(s->be, req);
+
 	if (memchr(req->driver_name, '\0', sizeof(req->driver_name)) == NULL)
 		return refuse(rsp, APIR_S_MALFORMED, "the driver's name has no end");
 	if (s->said)
@@ -68,12 +90,17 @@ check(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp
 			      APIR_VERSION & 0xffff, req->version_min >> 16,
 			      req->version_min & 0xffff, req->version_max >> 16,
 			      req->version_max & 0xffff);
-	if (req->nb_data_queues > s->be->max_queues)
+	if (req->nb_data_queues > allowed && (req->features & APIR_F_OPENCL) != 0 &&
+	    s->be->worker_path == NULL)
+		return refuse(rsp, APIR_S_UNSUPPORTED,
+			      "no OpenCL for guests here: apird was started with --opencl off, or "
+			      "finds no apird-opencl (its log says which)");
+	if (req->nb_data_queues > allowed)
 		return refuse(rsp, APIR_S_TOOBIG,
 			      "%u data queues asked for, this apird allows %u: use fewer, or start "
 			      "apird with "
 			      "--queues %u",
-			      req->nb_data_queues, s->be->max_queues,
+			      req->nb_data_queues, allowed,
 			      req->nb_data_queues < APIR_MAX_DATA_QUEUES ? req->nb_data_queues
 									 : APIR_MAX_DATA_QUEUES);
 	if (req->nb_data_queues == 0 || !queues_there(s, req->nb_data_queues))
@@ -118,11 +145,17 @@ make_queues(struct session *s, const struct apir_hello_req *req, struct apir_hel
 	struct backend *be = s->be;
 	struct exec_err err = {{0}};
 	int node = be->info.numa_node;
+	enum apir_status st;
 
-	if (node < 0 && control_mem_begin(s)) {
+	if (!control_mem_begin(s))
+		return refuse(rsp, APIR_S_NOTREADY, "the driver has begun anew");
+	st = session_share_memory(s, &err);
+	if (node < 0)
 		node = s->mem.nb > 0 ? numa_node_of(s->mem.r[0].va) : -1;
-		control_mem_end(s);
-	}
+	control_mem_end(s);
+	if (st != APIR_S_OK)
+		return refuse(rsp, st, "guest memory cannot be used by the device: %.200s",
+			      err.text);
 	for (unsigned int i = 0; i < req->nb_data_queues; i++) {
 		if (s->xq[i] == NULL) {
 			pthread_mutex_lock(&be->exec_lock);
@@ -171,6 +204,23 @@ open_queues(struct session *s, const struct apir_hello_req *req, struct apir_hel
 	return st;
 }
 
+/* From here on they are lanes of a worker. */
+static enum apir_status
+start_worker(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
+{
+	enum apir_status st = APIR_S_OK;
+	char why[WORKER_WHY];
+
+	/* Under the lock, so that neither memory nor rings change before the worker has them. */
+	if (!control_mem_begin(s))
+		return refuse(rsp, APIR_S_NOTREADY, "the driver has begun anew");
+	if (worker_start(s, req->nb_data_queues, why) != 0)
+		st = refuse(rsp, APIR_S_NOMEM, "OpenCL: %s", why);
+	s->said = st == APIR_S_OK;
+	control_mem_end(s);
+	return st;
+}
+
 enum apir_status
 hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_hello_rsp *rsp)
 {
@@ -196,9 +246,12 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 		session_reset(s);
 		memcpy(s->driver_name, req->driver_name, sizeof(s->driver_name));
 		rsp->version = req->version_max < APIR_VERSION ? req->version_max : APIR_VERSION;
-		rsp->features = s->features = req->features & FEATURES;
-		st = make_queues(s, req, rsp);
-		if (st == APIR_S_OK)
+		rsp->features = s->features = agreed(be, req->features);
+		if (s->features == APIR_F_OPENCL)
+			st = start_worker(s, req, rsp);
+		else
+			st = make_queues(s, req, rsp);
+		if (st == APIR_S_OK && s->features != APIR_F_OPENCL)
 			st = open_queues(s, req, rsp);
 	}
 	if (st != APIR_S_OK) {
@@ -206,7 +259,7 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 			    req->driver_name, rsp->text);
 		return st;
 	}
-	rsp->max_data_queues = be->max_queues;
+	rsp->max_data_queues = queues_allowed(be, req);
 	rsp->max_pkts = APIR_MAX_PKTS;
 	rsp->max_segs = APIR_MAX_SEGS;
 	rsp->max_objects = OBJTAB_MAX;
@@ -215,7 +268,8 @@ hello_answer(struct session *s, const struct apir_hello_req *req, struct apir_he
 	rsp->copy_mode = be->info.copy_mode;
 	rsp->max_source = MAX_SOURCE;
 	snprintf(rsp->device_name, sizeof(rsp->device_name), "%.63s", be->info.device);
-	log_limited(&s->be->limit, LOG_INFO, "session %u: guest '%s' connected: %u data queues",
-		    s->id, s->driver_name, req->nb_data_queues);
+	log_limited(&s->be->limit, LOG_INFO, "session %u: guest '%s' connected: %u %s", s->id,
+		    s->driver_name, req->nb_data_queues,
+		    s->features == APIR_F_OPENCL ? "lanes for OpenCL" : "data queues");
 	return APIR_S_OK;
 }

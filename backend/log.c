@@ -11,6 +11,7 @@
 #include "log.h"
 
 static int max_level = LOG_INFO;
+static const char *log_name = "apird";
 
 static const struct {
 	const char *name;
@@ -26,6 +27,12 @@ void
 log_set_level(int level)
 {
 	max_level = level;
+}
+
+void
+log_set_name(const char *name)
+{
+	log_name = name;
 }
 
 bool
@@ -66,7 +73,7 @@ vlog(int level, const char *fmt, va_list ap)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	localtime_r(&ts.tv_sec, &tm);
 	n = strftime(line, sizeof(line), "%Y-%m-%d %H:%M:%S", &tm);
-	len = snprintf(line + n, sizeof(line) - n, ".%03ld apird %s: ", ts.tv_nsec / 1000000,
+	len = snprintf(line + n, sizeof(line) - n, ".%03ld %s %s: ", ts.tv_nsec / 1000000, log_name,
 		       level_name(level));
 	n += (size_t)len;
 	len = vsnprintf(line + n, sizeof(line) - n, fmt, ap);

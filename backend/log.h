@@ -18,6 +18,8 @@
 
 /** Lines of a level above this are not written. */
 void log_set_level(int level);
+/** Whose lines these are; "apird" unless another process says so, before its first line. */
+void log_set_name(const char *name);
 /** True if lines of this level are written. */
 bool log_enabled(int level);
 /** Level of a name ("error", "warning", "info", "debug"), or -1. */

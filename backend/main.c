@@ -110,6 +110,22 @@ open_device(const struct options *o)
 	return 0;
 }
 
+/* Without it OpenCL programs are told that there is no OpenCL here; all else works. */
+static void
+find_worker(const struct options *o)
+{
+	static char path[4096];
+
+	if (!o->opencl)
+		return;
+	if (be.info.index[0] != '\0' && worker_find(path, sizeof(path), APIRD_WORKER) == 0)
+		be.worker_path = path;
+	else
+		log_msg(LOG_WARNING,
+			"OpenCL programs of guests are not served: no program to execute at %s",
+			path);
+}
+
 static int
 start_polling(const struct options *o)
 {
@@ -158,10 +174,15 @@ serve(const struct options *o, int signal_fd)
 	be.max_queues = o->queues;
 	be.max_sessions = o->max_sessions;
 	be.max_device_memory = o->max_device_memory;
+	be.cache_dir = o->cache_dir;
+	be.any_device = strcmp(o->device, "auto") == 0;
+	be.idle_us = o->idle_us;
+	be.log_level = o->log_level;
 	raise_fd_limit();
 	watchdog_catch_faults();
 	if (open_device(o) != 0 || vhost_init(&be) != 0 || start_polling(o) != 0)
 		return EXIT_FAILURE;
+	find_worker(o);
 	rc.lib_fd = vhost_listen();
 	if (rc.lib_fd < 0 || relay_open(&rc, &relay) != 0)
 		return EXIT_FAILURE;
@@ -173,6 +194,8 @@ serve(const struct options *o, int signal_fd)
 		o->client ? " (client)" : "", be.info.device, be.info.platform, be.info.driver,
 		be.ops->name, copy_mode_text(be.info.copy_mode), o->queues, o->max_sessions,
 		o->nb_cpus > 0 ? o->nb_cpus : 1, o->nb_cpus > 1 ? "s" : "", o->idle_us);
+	log_msg(LOG_DEBUG, "OpenCL programs of guests: %s",
+		be.worker_path != NULL ? be.worker_path : "not served");
 	relay_run(relay, signal_fd, watchdog_period_ms(&dog), watchdog_tick, &dog);
 	log_msg(LOG_INFO, "ending");
 	relay_close(relay);

@@ -21,6 +21,8 @@ struct mem_region {
 	uint64_t gpa;  /**< guest address of its first byte */
 	uint64_t size; /**< bytes */
 	uint8_t *va;   /**< where this process sees it */
+	int fd; /**< its file, the front-end's side's own; valid while the region is mapped */
+	uint64_t fd_offset; /**< where it begins there */
 };
 
 struct mem_table {

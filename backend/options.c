@@ -37,6 +37,7 @@ enum {
 	OPT_CACHE_DIR,
 	OPT_NO_CACHE,
 	OPT_COPY_MODE,
+	OPT_OPENCL,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
 	OPT_VERSION,
@@ -59,6 +60,7 @@ static const struct option long_options[] = {
 	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
 	{"no-cache", no_argument, NULL, OPT_NO_CACHE},
 	{"copy-mode", required_argument, NULL, OPT_COPY_MODE},
+	{"opencl", required_argument, NULL, OPT_OPENCL},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -107,6 +109,9 @@ options_help(FILE *out)
 		"                           /var/cache/apir for root and ~/.cache/apir for "
 		"others)\n"
 		"  --no-cache               keep none (default: keep)\n"
+		"  --opencl on|off          run OpenCL programs of guests, too, each in a process "
+		"of its own\n"
+		"                           (default on)\n"
 		"\n"
 		"Limits and threads:\n"
 		"  --queues N               most data queues of a session, 1..%u (default %u)\n"
@@ -297,6 +302,7 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 {
 	static const char *const modes[] = {"auto", "raw", "base", "staged", NULL};
 	static const char *const executors[] = {"auto", "cuda", "opencl", NULL};
+	static const char *const on_off[] = {"on", "off", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 	unsigned int fd = 0;
 
@@ -355,6 +361,9 @@ take(struct options *o, int opt, const char *arg, char *why, size_t size)
 	case OPT_COPY_MODE:
 		o->copy_mode = arg;
 		return one_of("--copy-mode", arg, modes, why, size);
+	case OPT_OPENCL:
+		o->opencl = strcmp(arg, "off") != 0;
+		return one_of("--opencl", arg, on_off, why, size);
 	case OPT_LOG_LEVEL:
 		o->log_level = log_level_of(arg);
 		return one_of("--log-level", arg, levels, why, size);
@@ -382,6 +391,7 @@ options_parse(struct options *o, int argc, char **argv, char *why, size_t why_si
 	o->kernel_timeout_ms = DEFAULT_TIMEOUT_MS;
 	o->executor = "auto";
 	o->copy_mode = "auto";
+	o->opencl = true;
 	o->log_level = LOG_INFO;
 	default_cache(o);
 

@@ -33,6 +33,7 @@ struct options {
 	const char *cache_dir; /**< NULL: no cache */
 	const char *executor;  /**< "auto" or an executor's name */
 	const char *copy_mode;
+	bool opencl; /**< guests' OpenCL programs are served */
 	int log_level;
 	char cache_buf[4096];
 };

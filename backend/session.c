@@ -28,6 +28,7 @@ session_create(struct backend *be, const struct session_ops *sops, int vid)
 	s->id = atomic_fetch_add(&be->last_id, 1) + 1;
 	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
 		s->kick_fd[i] = s->call_fd[i] = -1;
+	s->worker.pid_fd = -1;
 	objtab_start(&s->programs);
 	objtab_start(&s->kernels);
 	objtab_start(&s->buffers);
@@ -51,24 +52,30 @@ session_data_queues(const struct session *s)
 }
 
 /* Tell the executor of the guest's memory, or with 0 regions that it goes. */
-static int
-share_memory(struct session *s, unsigned int nb)
+static enum apir_status
+share_memory(struct session *s, unsigned int nb, struct exec_err *err)
 {
 	struct backend *be = s->be;
 	struct exec_region r[MEM_MAX_REGIONS];
-	struct exec_err err = {{0}};
 	enum apir_status st;
 
 	for (unsigned int i = 0; i < nb; i++)
 		r[i] = (struct exec_region){.va = s->mem.r[i].va, .size = s->mem.r[i].size};
 	pthread_mutex_lock(&be->mem_lock);
-	st = be->ops->mem_set(be->dev, s->id, r, nb, &err);
+	st = be->ops->mem_set(be->dev, s->id, r, nb, err);
 	pthread_mutex_unlock(&be->mem_lock);
-	if (st == APIR_S_OK)
-		return 0;
-	log_limited(&s->be->limit, LOG_ERR,
-		    "session %u: guest memory cannot be used by the device: %s", s->id, err.text);
-	return -EIO;
+	return st;
+}
+
+enum apir_status
+session_share_memory(struct session *s, struct exec_err *err)
+{
+	enum apir_status st = APIR_S_OK;
+
+	if (!s->shared)
+		st = share_memory(s, s->mem.nb, err);
+	s->shared = st == APIR_S_OK;
+	return st;
 }
 
 static int
@@ -76,6 +83,7 @@ refresh_memory(struct session *s)
 {
 	struct mem_region r[MEM_MAX_REGIONS];
 	const int n = s->sops->get_mem(s->vid, r, MEM_MAX_REGIONS);
+	struct exec_err err = {{0}};
 	uint64_t total = 0;
 	char text[512];
 	size_t len = 0;
@@ -99,7 +107,11 @@ refresh_memory(struct session *s)
 	log_limited(&s->be->limit, LOG_INFO,
 		    "session %u: guest memory: %d regions, %" PRIu64 " MiB (%s)", s->id, n,
 		    total >> 20, text);
-	return share_memory(s, s->mem.nb);
+	if (!s->shared || share_memory(s, s->mem.nb, &err) == APIR_S_OK)
+		return 0;
+	log_limited(&s->be->limit, LOG_ERR,
+		    "session %u: guest memory cannot be used by the device: %s", s->id, err.text);
+	return -EIO;
 }
 
 /* Our own copies: the front-end may replace or close its own at any time. */
@@ -251,26 +263,34 @@ detach_data(struct session *s, uint16_t first, uint16_t last)
 	struct dataq *q[APIR_MAX_DATA_QUEUES];
 	unsigned int n = 0;
 
+	/* Under the lock, so that none is handed to a worker meanwhile. */
+	pthread_mutex_lock(&s->ctl.lock);
+	if (first <= s->worker.nb_lanes)
+		worker_stop(s);
 	for (uint16_t i = first; i <= last; i++)
-		if (atomic_load(&s->attached[i]))
+		if (atomic_load(&s->attached[i])) {
 			q[n++] = atomic_load(&s->q[i - 1u]);
+			atomic_store(&s->attached[i], false);
+		}
+	pthread_mutex_unlock(&s->ctl.lock);
 	if (n > 0)
 		poll_detach(s->be->poll, q, n);
 	for (unsigned int k = 0; k < n; k++)
 		s->sops->put_base(s->vid, (uint16_t)(q[k]->index + 1), q[k]->vr.last_avail,
 				  q[k]->vr.used_idx);
-	for (uint16_t i = first; i <= last; i++) {
-		atomic_store(&s->attached[i], false);
+	for (uint16_t i = first; i <= last; i++)
 		close_fds(s, i);
-	}
 }
 
 static void
 detach_all(struct session *s, bool restart)
 {
+	struct exec_err err = {{0}};
+
 	detach_data(s, 1, SESSION_MAX_QUEUES - 1);
 	detach_control(s, restart);
-	share_memory(s, 0);
+	if (s->shared)
+		share_memory(s, 0, &err);
 	s->mem.nb = 0;
 }
 

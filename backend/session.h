@@ -21,6 +21,7 @@
 #include "control.h"
 #include "objtab.h"
 #include "poller.h"
+#include "worker.h"
 
 #define SESSION_MAX_QUEUES (1 + APIR_MAX_DATA_QUEUES)
 
@@ -37,6 +38,12 @@ struct backend {
 	unsigned int max_queues; /**< data queues of a session */
 	unsigned int max_sessions;
 	uint64_t max_device_memory; /**< 0: no limit but the device's own */
+	/** Program that runs guests' OpenCL programs; NULL: they get no OpenCL. What follows is for it. */
+	const char *worker_path;
+	const char *cache_dir; /**< NULL: no cache */
+	bool any_device;       /**< the operator has named none */
+	unsigned int idle_us;
+	int log_level;
 	/** Sessions that exist, those still ending included. */
 	_Atomic unsigned int nb_connections;
 	_Atomic unsigned int nb_sessions; /**< of them, those that HELLO has admitted */
@@ -81,12 +88,15 @@ struct session {
 	_Atomic(struct dataq *) q[APIR_MAX_DATA_QUEUES]; /**< made when first attached */
 	struct mem_table mem;
 	struct control ctl;
+	struct worker worker; /**< under the control lock */
 	bool left; /**< the driver stopped the rings: the control ring stood at left_used */
 	uint16_t left_used;
 	/* of the control thread */
 	bool admitted;	   /**< it has a place among the sessions */
 	bool said;	   /**< HELLO succeeded, and the driver has not begun anew */
 	uint64_t features; /**< APIR_F_* agreed on */
+	/** The executor has the guest's memory: since the first HELLO that wants bursts; its pages may be pinned for that. */
+	bool shared;
 	struct exec_queue *xq[APIR_MAX_DATA_QUEUES];
 	char driver_name[APIR_NAME_LEN];
 	struct objtab programs, kernels, buffers, pipelines;
@@ -120,6 +130,8 @@ void session_free(struct session *s);
  * Forget all objects: for a new driver on the same connection, and at the end. Control thread only.
  */
 void session_reset(struct session *s);
+/** Give the executor the guest's memory, if it has not got it. From the control thread, between control_mem_begin() and its end. */
+enum apir_status session_share_memory(struct session *s, struct exec_err *err);
 /** Data queues that are being served. */
 unsigned int session_data_queues(const struct session *s);
 

@@ -59,6 +59,10 @@ get_mem(int vid, struct mem_region *regions, unsigned int max)
 				.gpa = mem->regions[n].guest_phys_addr,
 				.size = mem->regions[n].size,
 				.va = (uint8_t *)(uintptr_t)mem->regions[n].host_user_addr,
+				.fd = mem->regions[n].fd,
+				/* The library maps the file from its start on. */
+				.fd_offset = mem->regions[n].host_user_addr -
+					     (uintptr_t)mem->regions[n].mmap_addr,
 			};
 	}
 	free(mem);

@@ -52,6 +52,8 @@ struct exec_config {
 
 struct exec_info {
 	char platform[256], device[256], driver[256];
+	char index
+		[32]; /**< "P:D" of the device among OpenCL's, for another process; "": it has none */
 	enum apir_copy_mode copy_mode;
 	bool synchronous; /**< submit returns with the burst complete (PoCL's basic device) */
 	uint32_t compute_units;

@@ -127,6 +127,7 @@ ocl_device_make(const struct ocl_found *f, const struct exec_config *cfg, enum a
 	dev->max_segs = cfg->max_segs != 0 ? cfg->max_segs : APIR_MAX_SEGS;
 	read_info(dev);
 	dev->max_mem = cfg->max_device_memory != 0 ? cfg->max_device_memory : dev->info.global_mem;
+	snprintf(dev->info.index, sizeof(dev->info.index), "%u:%u", f->p, f->d);
 	dev->info.copy_mode = mode;
 	dev->info.synchronous = dev->sync;
 

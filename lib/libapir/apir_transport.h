@@ -65,6 +65,11 @@ struct apir_transport_ops {
 			  unsigned int nb);
 	/** End the connection and free the transport. */
 	void (*close)(struct apir_transport *t);
+	/**
+	 * In a forked child: let go of what its parent's device holds open, without a word to the device. Nothing is freed
+	 * and no lock taken; no other function may be called afterwards. NULL where a child holds nothing.
+	 */
+	void (*forked)(struct apir_transport *t);
 };
 
 /** Head of each transport's own structure. */

@@ -380,6 +380,22 @@ vu_close(struct apir_transport *tr)
 	free(t);
 }
 
+/* The watcher is no thread of the child's. */
+static void
+vu_forked(struct apir_transport *tr)
+{
+	struct vu_transport *t = to_vu(tr);
+	unsigned int i;
+
+	atomic_store(&t->dead, true);
+	close(t->sock);
+	close(t->wake_fd);
+	for (i = 0; i < t->nb_queues; i++) {
+		close(t->queue[i].kick_fd);
+		close(t->queue[i].call_fd);
+	}
+}
+
 static const struct apir_transport_ops vu_ops = {
 	.name = "vhost-user",
 	.silent = "it hangs, cannot reach this program's memory, or is not apird",
@@ -392,6 +408,7 @@ static const struct apir_transport_ops vu_ops = {
 	.alive = vu_alive,
 	.update_mem = vu_update,
 	.close = vu_close,
+	.forked = vu_forked,
 };
 
 static int

@@ -116,6 +116,8 @@ struct apir_ctl_rsp {
 #define APIR_F_LOOPBACK	 (1ull << 0) /**< pipeline 0 returns each packet untouched */
 #define APIR_F_MULTI_SEG (1ull << 1) /**< packets of several segments */
 #define APIR_F_PIPELINE	 (1ull << 2) /**< pipelines of more than one kernel */
+/** The data queues carry OpenCL calls (virtio_apir_cl.h), no bursts; a driver that can do without does not offer it. */
+#define APIR_F_OPENCL (1ull << 3)
 
 #define APIR_NAME_LEN 64u  /**< bytes of a name, NUL included */
 #define APIR_TEXT_LEN 256u /**< bytes of a text, NUL included */

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake_ring.h"
@@ -344,6 +345,31 @@ watcher_blocks_signals(void **state)
 	assert_true(blocked & (1ull << (SIGPIPE - 1)));
 }
 
+/* A child holds nothing of its parent's device, which goes on undisturbed. */
+static void
+forked_child(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	open_and_start();
+	pid = fork();
+	if (pid == 0) {
+		const int fds = count_fds();
+
+		t->ops->forked(t);
+		/* two for each queue, the connection and the watcher's */
+		_exit(t->ops->alive(t) || fds - count_fds() != 2 * NB_QUEUES + 2);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(t->ops->alive(t));
+	assert_int_equal(t->ops->update_mem(t, NULL, 0), 0);
+	assert_int_equal(t->ops->stop(t), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -359,6 +385,7 @@ main(void)
 		T(memory_changes_meanwhile),
 		T(updates_from_threads),
 		T(watcher_blocks_signals),
+		T(forked_child),
 	};
 
 	return cmocka_run_group_tests_name("vhost_user", tests, NULL, NULL);
