@@ -193,8 +193,8 @@ class Ovs:
     def flow_packets(self, bridge="br0"):
         """[(packets, flow)], by now: what the datapath counted is fetched."""
         self.appctl("revalidator/wait")
-        return [(int(n), flow) for n, flow in
-                re.findall(r"n_packets=(\d+), n_bytes=\d+, (?:idle_age=\d+, )?(.*)", self.ofctl("dump-flows", "--names", bridge=bridge))]
+        out = self.ofctl("dump-flows", "--names", bridge=bridge)
+        return [(int(n), flow) for n, flow in re.findall(r"n_packets=(\d+), n_bytes=\d+, (?:idle_age=\d+, )?(.*)", out)]
 
     def ports(self, port):
         """'dump-ports' of a port, now: rx, tx, rx_bytes, ..., and what OVS takes over of the PMD's xstats."""
