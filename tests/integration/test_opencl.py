@@ -34,7 +34,11 @@ class OpenCL(apirtest.TestCase):
         env = {"OCL_ICD_VENDORS": ICD, "APIR_CONF": "/dev/null", "APIR_DEBUG": "1"}
         if apird is not None:
             env["APIR_DEVICE"] = f"path={apird if isinstance(apird, str) else apird.sock}"
-        return apirtest.environment(preload=True, **env, **more)
+        env = apirtest.environment(preload=True, **env, **more)
+        if apirtest.SANITIZE:
+            # LeakSanitizer's own tracer crashes in programs whose drivers have mapped the sparse arena.
+            env["ASAN_OPTIONS"] = env["ASAN_OPTIONS"].replace("detect_leaks=1", "detect_leaks=0")
+        return env
 
     def app(self, apird, part, rc=0):
         """Run it; what it printed."""
@@ -82,7 +86,8 @@ class OpenCL(apirtest.TestCase):
             os.kill(int(pid), signal.SIGKILL)
         self.assertEqual(p.wait(30), 0, p.log)
         self.assertRegex(p.log, r"error -\d+")
-        self.assertIn("error after the crash", self.app(apird, "crash"))
+        if not apirtest.SANITIZE:  # AddressSanitizer would report the crash that is meant
+            self.assertIn("error after the crash", self.app(apird, "crash"))
         self.assertTrue(other.running, other.log)
         self.assertEqual(self.app(apird, "compute"), "computed\n")
         apird.kill(signal.SIGKILL)

@@ -126,7 +126,7 @@ add(cl_command_queue q, cl_kernel k, uint32_t n, size_t words)
 	free(b);
 }
 
-static int
+static void
 compute(void)
 {
 	static const size_t sizes[] = {1, 3, 64, 1024, N, 2 * N, 10u << 20};
@@ -135,8 +135,9 @@ compute(void)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		add(q, k, (uint32_t)i + 1, sizes[i]);
+	clReleaseKernel(k);
+	clReleaseCommandQueue(q);
 	printf("computed\n");
-	return 0;
 }
 
 static void *
@@ -152,7 +153,7 @@ thread(void *arg)
 	return NULL;
 }
 
-static int
+static void
 threads(void)
 {
 	pthread_t t[THREADS];
@@ -162,11 +163,10 @@ threads(void)
 	for (unsigned int i = 0; i < THREADS; i++)
 		CHECK(pthread_join(t[i], NULL) == 0);
 	printf("%u threads\n", THREADS);
-	return 0;
 }
 
 /* What a program is told of its mistakes. */
-static int
+static void
 mistakes(void)
 {
 	const char *text = "__kernel void f(void) { no_such_thing(); }\n";
@@ -190,6 +190,7 @@ mistakes(void)
 	CHECK(err == CL_SUCCESS);
 	err = clBuildProgram(p, 0, NULL, "", NULL, NULL);
 	CHECK(err == CL_BUILD_PROGRAM_FAILURE);
+	CHECK(clReleaseProgram(p) == CL_SUCCESS);
 
 	CHECK(clCreateBuffer(ctx, CL_MEM_READ_WRITE, 0, NULL, &err) == NULL &&
 	      err == CL_INVALID_BUFFER_SIZE);
@@ -203,8 +204,8 @@ mistakes(void)
 	CHECK(clReleaseMemObject(mem) == CL_SUCCESS);
 	CHECK(clEnqueueReadBuffer(q, mem, CL_TRUE, 0, 1, &byte, 0, NULL, NULL) ==
 	      CL_INVALID_MEM_OBJECT);
+	clReleaseCommandQueue(q);
 	printf("mistakes told\n");
-	return 0;
 }
 
 static _Atomic int called;
@@ -222,7 +223,7 @@ on_complete(cl_event ev, cl_int status, void *user)
 }
 
 /* A chain that a user event holds, a callback, and what kernels print. */
-static int
+static void
 events(void)
 {
 	cl_command_queue q =
@@ -255,12 +256,15 @@ events(void)
 	CHECK(clGetEventProfilingInfo(ev, CL_PROFILING_COMMAND_END, sizeof(end), &end, NULL) ==
 	      CL_SUCCESS);
 	CHECK(start <= end);
+	clReleaseEvent(user);
+	clReleaseEvent(ev);
+	clReleaseKernel(k);
+	clReleaseCommandQueue(q);
 	printf("called back\n");
-	return 0;
 }
 
 /* Works until it gets an error, or is killed. */
-static int
+static void
 endless(void)
 {
 	cl_command_queue q = queue(0);
@@ -277,11 +281,10 @@ endless(void)
 	printf("error %d\n", err);
 	clReleaseMemObject(mem);
 	clReleaseCommandQueue(q);
-	return 0;
 }
 
 /* A kernel that takes its process with it. */
-static int
+static void
 crash(void)
 {
 	cl_command_queue q = queue(0);
@@ -295,8 +298,9 @@ crash(void)
 	err = err == CL_SUCCESS ? clFinish(q) : err;
 	CHECK(err != CL_SUCCESS);
 	CHECK(clCreateBuffer(ctx, CL_MEM_READ_WRITE, 4, NULL, &err) == NULL && err != CL_SUCCESS);
+	clReleaseKernel(k);
+	clReleaseCommandQueue(q);
 	printf("error after the crash\n");
-	return 0;
 }
 
 int
@@ -304,7 +308,7 @@ main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
-		int (*run)(void);
+		void (*run)(void);
 	} parts[] = {
 		{"compute", compute}, {"threads", threads}, {"mistakes", mistakes},
 		{"events", events},   {"endless", endless}, {"crash", crash},
@@ -315,7 +319,10 @@ main(int argc, char **argv)
 		if (strcmp(argv[1], parts[i].name) != 0)
 			continue;
 		begin();
-		return parts[i].run();
+		parts[i].run();
+		clReleaseProgram(program);
+		clReleaseContext(ctx);
+		return 0;
 	}
 	fprintf(stderr, "usage: opencl-app compute|threads|mistakes|events|endless|crash\n");
 	return 2;
