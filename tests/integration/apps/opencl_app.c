@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The apir authors
  *
- * An OpenCL program like any other, for test_opencl.py: it knows nothing of apir and uses the first device of the first platform.
+ * An OpenCL program like any other, for test_opencl.py: it knows nothing of apir and uses the first device of
+ * the first platform, or of the one named.
  * Ends with 0 if all was as it should be, and says what was not.
  */
 
@@ -14,20 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CL_TARGET_OPENCL_VERSION 300
-#include <CL/cl.h>
+#include "opencl_app.h"
 
 #define N	(1u << 16)
 #define THREADS 8
-#define ROUNDS	100
-
-#define CHECK(cond)                                                           \
-	do {                                                                  \
-		if (!(cond)) {                                                \
-			printf("opencl-app: line %d: %s\n", __LINE__, #cond); \
-			exit(1);                                              \
-		}                                                             \
-	} while (0)
+#define ROUNDS	200
 
 static const char source[] =
 	"__kernel void add(__global uint *a, uint n, __local uint *l)\n"
@@ -36,21 +28,41 @@ static const char source[] =
 	"	barrier(CLK_LOCAL_MEM_FENCE);\n"
 	"	a[get_global_id(0)] += l[get_local_size(0) - 1 - get_local_id(0)];\n"
 	"}\n"
+	"__kernel void twice(__global uint *a) { a[get_global_id(0)] *= 2; }\n"
 	"__kernel void say(uint n) { printf(\"kernel says %u\\n\", n); }\n"
 	"__kernel void wild(ulong at) { *(__global uint *)at = 1; }\n";
 
-static cl_platform_id platform;
-static cl_device_id device;
-static cl_context ctx;
-static cl_program program;
+cl_platform_id platform;
+cl_device_id device;
+cl_context ctx;
+cl_program program;
+const char *platform_name;
 
 static void
+find_platform(void)
+{
+	cl_platform_id all[8];
+	char name[256];
+	cl_uint nb;
+
+	CHECK(clGetPlatformIDs(8, all, &nb) == CL_SUCCESS);
+	for (cl_uint i = 0; i < nb && i < 8; i++) {
+		OK(clGetPlatformInfo(all[i], CL_PLATFORM_NAME, sizeof(name), name, NULL));
+		if (platform_name != NULL && strcmp(name, platform_name) != 0)
+			continue;
+		platform = all[i];
+		return;
+	}
+	CHECK(!"a platform of that name");
+}
+
+void
 begin(void)
 {
 	const char *text = source;
 	cl_int err;
 
-	CHECK(clGetPlatformIDs(1, &platform, NULL) == CL_SUCCESS);
+	find_platform();
 	CHECK(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL) == CL_SUCCESS);
 	ctx = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
 	CHECK(err == CL_SUCCESS);
@@ -59,7 +71,7 @@ begin(void)
 	CHECK(clBuildProgram(program, 0, NULL, "", NULL, NULL) == CL_SUCCESS);
 }
 
-static cl_kernel
+cl_kernel
 kernel(const char *name)
 {
 	cl_int err;
@@ -69,7 +81,7 @@ kernel(const char *name)
 	return k;
 }
 
-static cl_command_queue
+cl_command_queue
 queue(cl_command_queue_properties properties)
 {
 	const cl_queue_properties list[] = {CL_QUEUE_PROPERTIES, properties, 0};
@@ -78,6 +90,54 @@ queue(cl_command_queue_properties properties)
 
 	CHECK(err == CL_SUCCESS);
 	return q;
+}
+
+cl_program
+source_program(const char *text)
+{
+	cl_int err;
+	cl_program p = clCreateProgramWithSource(ctx, 1, &text, NULL, &err);
+
+	OK(err);
+	return p;
+}
+
+cl_mem
+buffer(cl_mem_flags flags, size_t size, void *host)
+{
+	cl_int err;
+	cl_mem mem = clCreateBuffer(ctx, flags, size, host, &err);
+
+	OK(err);
+	return mem;
+}
+
+void
+pattern(void *p, size_t size, unsigned int seed)
+{
+	uint32_t x = seed * 2654435761u + 1;
+
+	for (size_t i = 0; i < size; i++) {
+		x = x * 1664525u + 1013904223u;
+		((uint8_t *)p)[i] = (uint8_t)(x >> 24);
+	}
+}
+
+void
+show(const char *what, const void *p, size_t size)
+{
+	uint32_t sum = 2166136261u;
+
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ ((const uint8_t *)p)[i]) * 16777619u;
+	printf("%s: %zu bytes, %08x\n", what, size, sum);
+}
+
+void
+end(void)
+{
+	OK(clReleaseProgram(program));
+	OK(clReleaseContext(ctx));
 }
 
 /* Each way into a buffer and out of it, around a kernel that adds n to each word. */
@@ -310,20 +370,32 @@ main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} parts[] = {
-		{"compute", compute}, {"threads", threads}, {"mistakes", mistakes},
-		{"events", events},   {"endless", endless}, {"crash", crash},
+		{"compute", compute},	  {"threads", threads}, {"mistakes", mistakes},
+		{"events", events},	  {"endless", endless}, {"crash", crash},
+		{"transfers", transfers}, {"buffers", buffers}, {"arguments", arguments},
+		{"builds", builds},	  {"order", order},	{"callbacks", callbacks},
+		{"prints", prints},	  {"invalid", invalid}, {"released", released},
+		{"foreign", foreign},	  {"forked", forked},
 	};
 
+	if (argc > 2)
+		platform_name = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc == 2 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+	if (argc >= 2 && strcmp(argv[1], "platforms") == 0) {
+		platforms();
+		return 0;
+	}
+	for (size_t i = 0; argc >= 2 && i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (strcmp(argv[1], parts[i].name) != 0)
 			continue;
 		begin();
 		parts[i].run();
-		clReleaseProgram(program);
-		clReleaseContext(ctx);
+		end();
 		return 0;
 	}
-	fprintf(stderr, "usage: opencl-app compute|threads|mistakes|events|endless|crash\n");
+	fprintf(stderr, "usage: opencl-app PART [PLATFORM]\nparts: platforms");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		fprintf(stderr, ", %s", parts[i].name);
+	fprintf(stderr, "\n");
 	return 2;
 }
